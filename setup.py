@@ -1,0 +1,44 @@
+# The native modules: every .pyx below src/, one extension each. TETHER_BUILD chooses the flags.
+# Knows nothing of what the modules do; pyproject.toml holds everything else.
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+FLAGS = {
+    "release": ["-O3", "-fno-semantic-interposition", "-fvisibility=hidden"],
+    "sanitize": ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"],
+}
+kind = os.environ.get("TETHER_BUILD", "release")
+flags = [*FLAGS[kind], "-Wall", "-Wno-unused-function", "-Wno-unreachable-code-fallthrough"]
+link = ["-fsanitize=address,undefined"] if kind == "sanitize" else []
+
+extensions = [
+    Extension(
+        ".".join(path.relative_to("src").with_suffix("").parts),
+        [str(path)],
+        extra_compile_args=flags,
+        extra_link_args=link,
+    )
+    for path in sorted(Path("src").rglob("*.pyx"))
+]
+
+setup(
+    ext_modules=cythonize(
+        extensions,
+        include_path=["src"],
+        build_dir=f"build/{kind}",
+        nthreads=os.cpu_count() or 1,
+        language_level=3,
+        compiler_directives={
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": False,
+            "embedsignature": True,
+            "embedsignature.format": "python",
+            "always_allow_keywords": True,
+        },
+    ),
+)

@@ -1,0 +1,70 @@
+"""tether: an event-driven networking library with owners and causes."""
+
+from tether.aio.loop import Loop, run, to_thread
+from tether.app.app import App
+from tether.app.serve import serve
+from tether.app.server import Server
+from tether.engine.scope import Scope, Timer
+from tether.errors import (
+    Attempt,
+    Closed,
+    ConnectError,
+    ConnectionClosed,
+    ConnectionRefused,
+    ConnectTimeout,
+    IncompleteBody,
+    LocalError,
+    NetworkError,
+    ProtocolError,
+    ReadTimeout,
+    ResolveError,
+    ResolveTimeout,
+    SocketForbidden,
+    SocketMissing,
+    Unreachable,
+    WriteTimeout,
+)
+from tether.http.connection import Request
+from tether.http.messages import HTTPError, Response
+from tether.stream.connect import connect
+from tether.stream.listener import Listener, listen
+from tether.stream.stream import Stream
+from tether.websocket.session import WebSocket
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "App",
+    "Attempt",
+    "Closed",
+    "ConnectError",
+    "ConnectTimeout",
+    "ConnectionClosed",
+    "ConnectionRefused",
+    "HTTPError",
+    "IncompleteBody",
+    "Listener",
+    "LocalError",
+    "Loop",
+    "NetworkError",
+    "ProtocolError",
+    "ReadTimeout",
+    "Request",
+    "ResolveError",
+    "ResolveTimeout",
+    "Response",
+    "Scope",
+    "Server",
+    "SocketForbidden",
+    "SocketMissing",
+    "Stream",
+    "Timer",
+    "Unreachable",
+    "WebSocket",
+    "WriteTimeout",
+    "connect",
+    "listen",
+    "run",
+    "serve",
+    "to_thread",
+]

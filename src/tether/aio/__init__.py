@@ -1,0 +1,1 @@
+"""asyncio's face of the engine."""

@@ -1,0 +1,92 @@
+"""The loop that asyncio sees. It knows the engine and the standard library, no stream."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from tether.engine.engine import Engine
+
+T = TypeVar("T")
+
+
+class _NoSelector(selectors.BaseSelector):
+    # The standard library's loop wants a selector; a real one would be a second epoll descriptor.
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        raise NotImplementedError("the engine polls")
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        raise NotImplementedError("the engine polls")
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        raise NotImplementedError("the engine polls")
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return {}
+
+
+class Loop(Engine, asyncio.SelectorEventLoop):
+    """tether's event loop, which is an asyncio event loop too.
+
+    The native engine stands first: ready queue, timers and polling are its own; what is not hot
+    comes from the standard library.
+
+    Args:
+        poller: "epoll"; by default what `TETHER_POLLER` names, else the best there is.
+        flush_every: how many streams may write before what they wrote is sent (default 32).
+
+    >>> import asyncio, tether
+    >>> async def main():
+    ...     return type(asyncio.get_running_loop()).__name__
+    >>> with asyncio.Runner(loop_factory=tether.Loop) as runner:
+    ...     runner.run(main())
+    'Loop'
+    """
+
+    def __init__(self, *, poller: str | None = None, flush_every: int = 32) -> None:
+        Engine.__init__(self, poller=poller, flush_every=flush_every)
+        asyncio.SelectorEventLoop.__init__(self, _NoSelector())
+
+    def close(self) -> None:
+        """Abort what is still open (with one `ResourceWarning`) and free everything."""
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self.is_closed():
+            return
+        self.shut()
+        super().close()
+        self.shut_poller()
+
+
+def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
+    """Run `main` on a `Loop`, then close the root scope gracefully, and return its result.
+
+    >>> async def main():
+    ...     return 42
+    >>> run(main())
+    42
+    """
+    with asyncio.Runner(debug=debug, loop_factory=Loop) as runner:
+        try:
+            return runner.run(main)
+        finally:
+            runner.run(_close_root())
+
+
+async def _close_root() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, Loop)
+    loop.scope.close()
+    await loop.scope.wait_closed()
+
+
+async def to_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """Run blocking work in a thread, and wait for it without holding the loop.
+
+    >>> run(to_thread(sum, [1, 2, 3]))
+    6
+    """
+    return await asyncio.to_thread(function, *args, **kwargs)

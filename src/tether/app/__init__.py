@@ -1,0 +1,1 @@
+"""What people write: an application of routes, and how it is served."""

@@ -1,0 +1,57 @@
+"""Running an application until a signal comes. Knows servers and the loop, no routes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from tether.aio.loop import run
+from tether.app.server import Application, Server, serving
+
+
+def serve(
+    application: Application,
+    address: str,
+    *,
+    on_ready: Callable[[Server], Any] | None = None,
+    **limits: Any,
+) -> None:
+    """Serve until SIGINT or SIGTERM, then stop gracefully: running requests finish, sessions are
+    closed with 1001.
+
+    Args:
+        application: an `App`.
+        address: "host:port" (port 0 picks one), "[v6]:port" or "unix:path".
+        on_ready: called with the `Server` once it accepts.
+        limits: as `App.listen` takes them.
+
+    Raises:
+        LocalError: the address is taken or not permitted.
+    """
+    run(_serve(application, address, on_ready, limits))
+
+
+async def _serve(
+    application: Application,
+    address: str,
+    on_ready: Callable[[Server], Any] | None,
+    limits: dict[str, Any],
+) -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        async with serving(application, address, **limits) as server:
+            server.on_close(lambda cause: stopped.set())
+            if on_ready is not None:
+                on_ready(server)
+            await stopped.wait()
+    finally:
+        for number in signals:
+            with contextlib.suppress(RuntimeError):
+                loop.remove_signal_handler(number)

@@ -1,0 +1,86 @@
+"""A running server: a listener with an application behind it. Knows no routes and no protocol's bytes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from tether.engine.scope import Scope, current_scope
+from tether.http.connection import Request, Service
+from tether.stream.listener import Listener, bind
+
+
+class Application(Protocol):
+    """What a server needs of an application."""
+
+    start_hooks: list[Callable[[Server], Any]]
+
+    def handle(self, request: Request) -> Any:
+        """Answer a request."""
+
+
+class Server(Listener):
+    """A listener that speaks HTTP and WebSocket: a scope that owns its connections and sessions.
+
+    Args:
+        application: whose `handle` answers the requests.
+        address: "host:port" (port 0 picks one), "[v6]:port" or "unix:path".
+        owner: the scope above; the default is that of the running handler, else the root.
+        limits: as `tether.http.connection.Service` takes them.
+
+    Raises:
+        LocalError: the address is taken or not permitted.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        address: str,
+        *,
+        owner: Scope | None = None,
+        reuse_port: bool = False,
+        **limits: Any,
+    ) -> None:
+        self.service = Service(application.handle, **limits)
+        listening = bind(address, reuse_port=reuse_port)
+        try:
+            super().__init__(
+                listening, owner=owner or current_scope.get(None), name=f"server {address}"
+            )
+        except BaseException:
+            listening.close()
+            raise
+        self.service.attach_to(self)
+
+    @property
+    def url(self) -> str:
+        """The link to the root page, or the address of a Unix socket."""
+        return self.address if self.address.startswith("unix:") else f"http://{self.address}"
+
+    @property
+    def sessions(self) -> int:
+        """WebSocket sessions that are open."""
+        return self.service.sessions
+
+    @property
+    def connections(self) -> int:
+        """HTTP connections that are open, without the sessions they became."""
+        return self.service.connections
+
+
+@asynccontextmanager
+async def serving(application: Application, address: str, **limits: Any) -> AsyncIterator[Server]:
+    """A server for as long as the context lasts; closed gracefully at its end."""
+    server = Server(application, address, **limits)
+    try:
+        for hook in application.start_hooks:
+            started = hook(server)
+            if inspect.iscoroutine(started):
+                await started
+        server.start()
+        yield server
+    finally:
+        server.close()
+        await server.wait_closed()

@@ -1,0 +1,801 @@
+# Ownership: scopes, and the timers, tasks and things they own. Knows no descriptor and no poller.
+#
+# Rules: closing is entered at once and for the whole subtree, so that no callback below runs from
+# then on; everything after that (cancelled tasks, flushing, `on_close`) happens from the top of the
+# dispatch, in order, and once. The life cycle is the table in lifecycle.py.
+
+import asyncio
+import logging
+from contextvars import ContextVar
+from types import CoroutineType
+
+from cpython.contextvars cimport (
+    PyContext_Copy,
+    PyContext_CopyCurrent,
+    PyContext_Enter,
+    PyContext_Exit,
+)
+from cpython.object cimport PyObject_CallObject
+from libc.math cimport floor
+
+from tether.engine.lifecycle import LIFE_CYCLE, STATES
+from tether.errors import Closed, NetworkError
+
+cdef extern from "Python.h":
+    object PyObject_CallOneArg(object callable, object argument)
+
+cdef object log = logging.getLogger("tether")
+cdef tuple STATE_NAMES = STATES
+cdef bint MAY_FOLLOW[3][3]
+for _row in range(3):
+    for _column in range(3):
+        MAY_FOLLOW[_row][_column] = STATES[_column] in LIFE_CYCLE[STATES[_row]]
+
+DEFAULT_LINGER = 5.0
+
+cdef enum:
+    LINGER_PASSED = 0
+
+#: The scope whose handler is running: the owner of what it connects and opens.
+current_scope = ContextVar("tether_scope")
+
+
+cdef class Member(Work):
+    """What a scope can own. A member is in its owner's list, and knows its owner."""
+
+    cdef int end(self, object cause) except -1:
+        # The owner entered closing.
+        return 0
+
+    cdef int leave(self) except -1:
+        # Out of the owner's list; the owner closes when the last one it waits for has left.
+        cdef Scope owner = self.owner
+        cdef Member previous = self.previous, following = self.next
+        if owner is None:
+            return 0
+        self.owner = None
+        self.previous = None
+        self.next = None
+        if previous is None:
+            owner.first = following
+        else:
+            previous.next = following
+        if following is not None:
+            following.previous = previous
+        if self.is_waited:
+            self.is_waited = False
+            owner.waiting -= 1
+            if owner.waiting == 0 and owner.state == CLOSING:
+                owner.schedule()
+        return 0
+
+
+cdef class Timer(Member):
+    """A timer of a scope: fires once or again and again, late but never early, until cancelled.
+
+    A repeating timer keeps its phase; ticks it missed merge into one. It ends with its scope.
+    """
+
+    @property
+    def active(self):
+        """Whether it will fire again."""
+        return not self.is_cancelled and self.owner is not None
+
+    def cancel(self):
+        """It does not fire any more; calling this again has no effect."""
+        if self.owner is not None:
+            self.owner.engine.check_thread()
+        self.end(None)
+
+    cdef int end(self, object cause) except -1:
+        cdef Scope owner = self.owner
+        if self.is_cancelled or owner is None:
+            return 0
+        self.is_cancelled = True
+        self.callback = None
+        self.args = None
+        if self.is_pending:
+            owner.engine.timers.cancel_one()
+        self.leave()
+        return 0
+
+    cdef int run(self) except -1:
+        cdef Scope owner = self.owner
+        cdef object callback = self.callback
+        cdef tuple args = self.args
+        cdef double now
+        if owner is None or owner.state != OPEN:
+            return 0
+        if self.interval > 0:
+            now = owner.engine.clock()
+            self.when += self.interval
+            if self.when <= now:
+                self.when += (floor((now - self.when) / self.interval) + 1) * self.interval
+            owner.engine.timers.push(self.when, self)
+        else:
+            self.is_cancelled = True
+            self.leave()
+        result = owner.invoke(callback, args)
+        if type(result) is CoroutineType:
+            owner.spawn(result) if owner.state == OPEN else result.close()
+        return 0
+
+    def __repr__(self):
+        kind = f"every {self.interval:g} s" if self.interval > 0 else "once"
+        return f"<Timer {kind} {named(self.callback)}>"
+
+
+cdef class OwnedTask(Member):
+    # A task that its scope cancels when it closes, and waits for.
+
+    cdef int end(self, object cause) except -1:
+        self.task.cancel()
+        return 0
+
+    def __call__(self, task):
+        cdef Scope owner = self.owner
+        if owner is None:
+            return  # abandoned: it was named in the log then
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            owner.contain(error)
+        self.leave()
+
+    def __repr__(self):
+        return f"<Task {self.task.get_name()}>"
+
+
+cdef class Driver(OwnedTask):
+    # The task of a session's async handler: it outlives the session by `linger` at most, so that
+    # it may clean up after the close it saw. The session's owner waits for it.
+
+    cdef int end(self, object cause) except -1:
+        # The session is closed by the same owner; what it tells its driver is enough.
+        return 0
+
+    cdef int limit(self) except -1:
+        # The session entered closing: from now on the time counts.
+        if self.owner is not None and self.lateness is None:
+            self.lateness = Lateness.__new__(Lateness)
+            self.lateness.driver = self
+            self.owner.engine.timers.push(
+                self.owner.engine.clock() + self.session.linger_time, self.lateness
+            )
+        return 0
+
+    def __call__(self, task):
+        cdef Scope owner = self.owner, session = self.session
+        if self.lateness is not None:
+            self.lateness.driver = None
+            self.lateness.is_cancelled = True
+            if self.lateness.is_pending and owner is not None:
+                owner.engine.timers.cancel_one()
+            self.lateness = None
+        self.session = None
+        session.driver = None
+        if owner is None:
+            return
+        if task.cancelled():
+            session.start_closing(asyncio.CancelledError())
+        elif task.exception() is not None:
+            session.contain(task.exception())
+        else:
+            session.start_closing(None)
+        self.leave()
+
+
+cdef class Lateness(Work):
+
+    cdef int run(self) except -1:
+        if self.driver is not None:
+            self.driver.task.cancel()
+        return 0
+
+
+cdef class Owned(Member):
+    # Anything with `close()`.
+    cdef object thing
+
+    cdef int end(self, object cause) except -1:
+        cdef Scope owner = self.owner
+        cdef object thing = self.thing
+        self.leave()
+        try:
+            thing.close()
+        except Exception as error:
+            owner.report("Exception while closing what a scope owned", error)
+        return 0
+
+    def __repr__(self):
+        return f"<own {self.thing!r}>"
+
+
+cdef class Alarm(Work):
+    # A deadline of a scope's own machinery: unlike a timer it also fires while the scope closes.
+
+    cdef int run(self) except -1:
+        cdef Scope scope = self.scope
+        self.scope = None
+        if scope is not None and scope.state != CLOSED:
+            scope.on_alarm(self.kind)
+        return 0
+
+
+cdef class Closing(Awaiting):
+    # What `wait_closed` returns.
+    cdef Scope scope
+
+    cdef bint ready(self) except -1:
+        return self.scope.state == CLOSED
+
+    cdef object take(self):
+        return None
+
+    cdef int wait(self, Waiter waiter) except -1:
+        if self.scope.waiters is None:
+            self.scope.waiters = []
+        self.scope.waiters.append(waiter)
+        return 0
+
+    cdef int forget(self, Waiter waiter) except -1:
+        if self.scope.waiters is not None and waiter in self.scope.waiters:
+            self.scope.waiters.remove(waiter)
+        return 0
+
+
+cdef class Scope(Member):
+    """An owner: everything it starts ends with it.
+
+    Args:
+        owner: the scope above; the running loop's root scope where left out.
+        name: what `loop.tree()` calls it.
+        linger: seconds its tasks get to end after `close` (default 5); then they are named in
+            the log and abandoned.
+
+    >>> import tether
+    >>> async def main():
+    ...     scope = tether.Scope(name="example")
+    ...     scope.on_close(lambda cause: print("closed:", cause))
+    ...     timer = scope.every(10, print, "never")
+    ...     scope.close()
+    ...     await scope.wait_closed()
+    ...     return timer.active
+    >>> tether.run(main())
+    closed: None
+    False
+    """
+
+    def __init__(self, owner=None, *, name="", linger=DEFAULT_LINGER):
+        cdef Scope above
+        if owner is None:
+            owner = asyncio.get_running_loop().scope
+        above = owner
+        above.check()
+        self.label = name
+        self.linger_time = linger
+        above.adopt(self, False)
+
+    @property
+    def name(self):
+        """What `loop.tree()` calls it."""
+        return self.label or type(self).__name__
+
+    @property
+    def state(self):
+        """"open", "closing" or "closed"."""
+        return STATE_NAMES[self.state]
+
+    @property
+    def closing(self):
+        """Whether it entered closing and is not closed yet."""
+        return self.state == CLOSING
+
+    @property
+    def closed(self):
+        """Whether it is closed."""
+        return self.state == CLOSED
+
+    @property
+    def error(self):
+        """The cause it closed with: the first one given, or None."""
+        return self.cause
+
+    @property
+    def loop(self):
+        """The loop it lives on."""
+        return self.engine
+
+    def every(self, double seconds, callback, *args):
+        """Call `callback(*args)` every `seconds`, first after `seconds`, until the scope closes.
+
+        A coroutine that it returns is spawned. Missed ticks merge into one; the phase is kept.
+
+        Raises:
+            Closed: the scope is not open any more.
+            ValueError: `seconds` is not above 0.
+        """
+        if not seconds > 0:
+            raise ValueError(f"a repeating timer needs a period above 0, got {seconds}")
+        return start_timer(self, seconds, seconds, callback, args)
+
+    def after(self, double seconds, callback, *args):
+        """Call `callback(*args)` once, `seconds` from now, unless the scope closes before.
+
+        Raises:
+            Closed: the scope is not open any more.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"a timer needs 0 seconds or more, got {seconds}")
+        return start_timer(self, seconds, 0, callback, args)
+
+    def spawn(self, coroutine, *, name=None):
+        """Run `coroutine` as a task of this scope and return the `asyncio.Task`.
+
+        It is cancelled once when the scope closes. What it raises closes the session above.
+
+        Raises:
+            Closed: the scope is not open any more (the coroutine is closed, unstarted).
+        """
+        cdef OwnedTask owned
+        try:
+            self.check()
+        except BaseException:
+            coroutine.close()
+            raise
+        owned = OwnedTask.__new__(OwnedTask)
+        owned.task = self.engine.create_task(
+            coroutine, name=name, context=PyContext_Copy(self.own_context())
+        )
+        owned.is_waited = True
+        self.attach(owned)
+        owned.task.add_done_callback(owned)
+        return owned.task
+
+    def own(self, thing):
+        """Close `thing` (anything with `close()`) when this scope closes; returns `thing`.
+
+        A scope that is given here changes its owner.
+
+        Raises:
+            Closed: the scope is not open any more (`thing` is closed).
+        """
+        cdef Owned owned
+        cdef Scope child
+        if self.state != OPEN:
+            thing.close()
+        self.check()
+        if isinstance(thing, Scope):
+            child = thing
+            if child.state == OPEN and not child.is_held:
+                child.leave()
+                self.adopt(child, False)
+            return thing
+        owned = Owned.__new__(Owned)
+        owned.thing = thing
+        self.attach(owned)
+        return thing
+
+    def on_close(self, callback):
+        """Call `callback(cause)` once, last of all, when this scope is closed.
+
+        Raises:
+            Closed: it is closed already.
+        """
+        self.engine.check_thread()
+        if self.state == CLOSED:
+            raise self.closed_error()
+        if self.closers is None:
+            self.closers = [callback]
+        else:
+            self.closers.append(callback)
+        return callback
+
+    def close(self, cause=None):
+        """Begin to close; returns at once. Allowed anywhere, any number of times.
+
+        Args:
+            cause: why, None for an orderly close. The first cause wins.
+        """
+        self.engine.check_thread()
+        self.start_closing(cause)
+
+    def abort(self, cause=None):
+        """Close without waiting for tasks and without flushing."""
+        self.engine.check_thread()
+        self.start_abort(cause)
+
+    def wait_closed(self):
+        """Awaitable: done when this scope is closed.
+
+        Raises:
+            RuntimeError: awaited in a task that this scope owns, which it would wait for.
+        """
+        cdef Closing closing = Closing.__new__(Closing)
+        self.engine.check_thread()
+        if self.state != CLOSED and owns_task(self, asyncio.current_task()):
+            raise RuntimeError("a task cannot wait for the close of the scope that waits for it")
+        closing.loop = self.engine
+        closing.scope = self
+        return closing
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, kind, error, traceback):
+        self.close(error)
+        await self.wait_closed()
+
+    def tree(self):
+        """This scope and all below it, one line each: state, age, what it holds."""
+        lines = []
+        draw(self, 0, lines)
+        return "\n".join(lines)
+
+    def describe(self):
+        """What `tree` says of it beside its name: overridden where there is more to say."""
+        return ""
+
+    def report(self, message, error):
+        """Hand a failure that nobody waits for to the loop's exception handler."""
+        self.engine.call_exception_handler({"message": message, "exception": error, "scope": self})
+
+    # Below: what the rooms above call natively.
+
+    cdef int check(self) except -1:
+        self.engine.check_thread()
+        if self.state != OPEN:
+            raise self.closed_error()
+        return 0
+
+    cdef object closed_error(self):
+        error = Closed(f"{self.name} is {STATE_NAMES[self.state]}")
+        error.__cause__ = self.cause
+        return error
+
+    cdef int attach(self, Member member) except -1:
+        # Newest first: that is the order in which members are ended.
+        cdef Member first = self.first
+        member.owner = self
+        member.next = first
+        if first is not None:
+            first.previous = member
+        self.first = member
+        if member.is_waited:
+            self.waiting += 1
+        return 0
+
+    cdef int adopt(self, Scope child, bint held) except -1:
+        if child.engine is None:
+            child.engine = self.engine
+            child.created = self.engine.clock()
+            if child.linger_time == 0:
+                child.linger_time = self.linger_time
+        child.is_held = held
+        child.is_waited = not held
+        return self.attach(child)
+
+    cdef object own_context(self):
+        if self.context is None:
+            self.context = PyContext_CopyCurrent()
+            PyContext_Enter(self.context)
+            try:
+                current_scope.set(self)
+            finally:
+                PyContext_Exit(self.context)
+        return self.context
+
+    cdef object invoke(self, object callback, tuple args):
+        # The one way a user's callback is run: in the scope's context, its failure contained.
+        cdef object context = self.own_context(), result = None
+        if self.state != OPEN:
+            return None
+        self.engine.depth += 1
+        try:
+            PyContext_Enter(context)
+            try:
+                result = PyObject_CallObject(callback, args)
+            finally:
+                PyContext_Exit(context)
+        except Exception as error:
+            self.contain(error)
+        finally:
+            self.engine.depth -= 1
+        return result
+
+    cdef object invoke_one(self, object callback, object argument):
+        # `invoke` for the hot path of one argument: no tuple is made.
+        cdef object context = self.context, result = None
+        if self.state != OPEN:
+            return None
+        if context is None:
+            context = self.own_context()
+        self.engine.depth += 1
+        try:
+            PyContext_Enter(context)
+            try:
+                result = PyObject_CallOneArg(callback, argument)
+            finally:
+                PyContext_Exit(context)
+        except Exception as error:
+            self.contain(error)
+        finally:
+            self.engine.depth -= 1
+        return result
+
+    cdef int contain(self, object error) except -1:
+        # A failure closes the nearest session at or above, and stops there.
+        cdef Scope scope = self
+        while scope is not None and not scope.is_session:
+            scope = scope.owner
+        if scope is not None and scope.state != OPEN and is_echo(error, scope.cause):
+            return 0
+        self.report(f"Exception in {self.name}", error)
+        if scope is not None:
+            scope.start_closing(error)
+        return 0
+
+    cdef int start_closing(self, object cause) except -1:
+        cdef list members
+        cdef Member member
+        if not MAY_FOLLOW[self.state][CLOSING]:
+            return 0
+        self.state = CLOSING
+        self.cause = cause
+        self.on_closing()
+        if self.driver is not None:
+            self.driver.limit()
+        if self.first is not None:
+            # A list of its own: ending one member may end others.
+            members = []
+            member = self.first
+            while member is not None:
+                members.append(member)
+                member = member.next
+            for member in members:
+                if member.owner is self and not member.is_held:
+                    member.end(cause)
+        if self.waiting:
+            self.linger_alarm = self.set_alarm(self.linger_time, LINGER_PASSED)
+        else:
+            self.schedule()
+        return 0
+
+    cdef int start_abort(self, object cause) except -1:
+        cdef Member member
+        cdef list members = []
+        if self.state == CLOSED:
+            return 0
+        self.start_closing(cause)
+        if self.is_aborting:
+            return 0
+        self.is_aborting = True
+        member = self.first
+        while member is not None:
+            members.append(member)
+            member = member.next
+        for member in members:
+            if member.owner is self:
+                if isinstance(member, Scope):
+                    (<Scope>member).start_abort(cause)
+                elif isinstance(member, OwnedTask):
+                    (<OwnedTask>member).task.cancel()
+                    member.leave()
+        self.on_abort()
+        self.schedule()
+        return 0
+
+    cdef int end(self, object cause) except -1:
+        return self.start_closing(cause)
+
+    cdef int schedule(self) except -1:
+        if not self.is_queued:
+            self.is_queued = True
+            self.engine.ready.push(self)
+        return 0
+
+    cdef int run(self) except -1:
+        # The next step of closing, from the top of the dispatch.
+        self.is_queued = False
+        if self.state != CLOSING:
+            return 0
+        if not self.is_finishing:
+            if self.waiting:
+                return 0
+            self.is_finishing = True
+            if self.linger_alarm is not None:
+                self.drop_alarm(self.linger_alarm)
+                self.linger_alarm = None
+            self.on_finish()
+        if self.is_released:
+            become_closed(self)
+        return 0
+
+    cdef int release(self) except -1:
+        # Nothing is left to let go; the close itself happens at the top of the dispatch.
+        self.is_released = True
+        return self.schedule()
+
+    cdef Alarm set_alarm(self, double seconds, int kind):
+        cdef Alarm alarm = Alarm.__new__(Alarm)
+        alarm.scope = self
+        alarm.kind = kind
+        self.engine.timers.push(self.engine.clock() + seconds, alarm)
+        return alarm
+
+    cdef int drop_alarm(self, Alarm alarm) except -1:
+        if alarm is not None and not alarm.is_cancelled:
+            alarm.is_cancelled = True
+            alarm.scope = None
+            if alarm.is_pending:
+                self.engine.timers.cancel_one()
+        return 0
+
+    cdef Driver start_driver(self, object coroutine, Scope session):
+        # Runs a session's async handler: in the session's context, owned by this scope.
+        cdef Driver driver = Driver.__new__(Driver)
+        driver.session = session
+        driver.task = self.engine.create_task(coroutine, context=session.own_context())
+        driver.is_waited = True
+        session.driver = driver
+        self.attach(driver)
+        driver.task.add_done_callback(driver)
+        return driver
+
+    cdef int on_closing(self) except -1:
+        return 0
+
+    cdef int on_finish(self) except -1:
+        self.is_released = True
+        return 0
+
+    cdef int on_abort(self) except -1:
+        return 0
+
+    cdef int on_alarm(self, int kind) except -1:
+        if kind == LINGER_PASSED and self.waiting and not self.is_finishing:
+            abandon_tasks(self)
+        return 0
+
+    cdef int member_closed(self, Scope member) except -1:
+        # A held scope has closed.
+        return 0
+
+    cdef int on_closed(self) except -1:
+        return 0
+
+    def __repr__(self):
+        return f"<{self.name} {STATE_NAMES[self.state]}>"
+
+
+cdef object start_timer(Scope scope, double seconds, double interval, object callback, tuple args):
+    cdef Timer timer
+    scope.check()
+    if not callable(callback):
+        raise TypeError(f"a timer needs something callable, got {callback!r}")
+    timer = Timer.__new__(Timer)
+    timer.when = scope.engine.clock() + seconds
+    timer.interval = interval
+    timer.callback = callback
+    timer.args = args
+    scope.engine.timers.push(timer.when, timer)
+    scope.attach(timer)
+    return timer
+
+
+cdef int become_closed(Scope scope) except -1:
+    cdef Scope owner = scope.owner
+    cdef object closers = scope.closers, waiters = scope.waiters
+    cdef Waiter waiter
+    if not MAY_FOLLOW[scope.state][CLOSED]:
+        return 0
+    scope.state = CLOSED
+    scope.on_closed()
+    scope.closers = None
+    if closers is not None:
+        for closer in closers:
+            call_closer(scope, closer)
+    scope.waiters = None
+    if waiters is not None:
+        for waiter in waiters:
+            waiter.wake()
+    scope.leave()
+    if owner is not None and scope.is_held:
+        owner.member_closed(scope)
+    scope.context = None
+    return 0
+
+
+cdef int call_closer(Scope scope, object closer) except -1:
+    cdef object context = scope.own_context()
+    scope.engine.depth += 1
+    try:
+        PyContext_Enter(context)
+        try:
+            PyObject_CallOneArg(closer, scope.cause)
+        finally:
+            PyContext_Exit(context)
+    except Exception as error:
+        scope.report(f"Exception in on_close of {scope.name}", error)
+    finally:
+        scope.engine.depth -= 1
+    return 0
+
+
+cdef int abandon_tasks(Scope scope) except -1:
+    # Their time is over: they are named, and the close goes on without them.
+    cdef Member member = scope.first
+    cdef list late = []
+    cdef bint has_drivers = False
+    while member is not None:
+        if isinstance(member, OwnedTask):
+            late.append(member)
+            has_drivers |= isinstance(member, Driver)
+        member = member.next
+    if has_drivers and not scope.is_late:
+        # Handlers were only told of the close so far: now they are cancelled, and get their time.
+        scope.is_late = True
+        for member in late:
+            if isinstance(member, Driver):
+                (<Driver>member).task.cancel()
+        scope.linger_alarm = scope.set_alarm(scope.linger_time, LINGER_PASSED)
+        return 0
+    if late:
+        log.warning(
+            "%s: abandoned after %g s of linger: %s",
+            scope.name,
+            scope.linger_time,
+            ", ".join([(<OwnedTask>one).task.get_name() for one in late]),
+        )
+    for member in late:
+        member.leave()
+    return 0
+
+
+cdef bint owns_task(Scope scope, object task) except -1:
+    cdef Member member = scope.first
+    if task is None:
+        return False
+    while member is not None:
+        if isinstance(member, OwnedTask):
+            if (<OwnedTask>member).task is task and not isinstance(member, Driver):
+                return True
+        elif isinstance(member, Scope) and owns_task(<Scope>member, task):
+            return True
+        member = member.next
+    return False
+
+
+cdef bint is_echo(object error, object cause):
+    # What a session's own close raised in its handler is no news.
+    if isinstance(error, Closed) or error is cause:
+        return True
+    return isinstance(cause, NetworkError) and type(error) is type(cause)
+
+
+cdef int draw(Member member, int depth, list lines) except -1:
+    cdef Member child
+    cdef Scope scope
+    cdef list children = []
+    indent = "  " * depth
+    if not isinstance(member, Scope):
+        lines.append(f"{indent}{member!r}")
+        return 0
+    scope = member
+    age = scope.engine.clock() - scope.created
+    details = scope.describe()
+    lines.append(
+        f"{indent}{scope.name} {STATE_NAMES[scope.state]} {age:.1f} s"
+        + (f" {details}" if details else "")
+    )
+    child = scope.first
+    while child is not None:
+        children.append(child)
+        child = child.next
+    for child in reversed(children):
+        draw(child, depth + 1, lines)
+    return 0
+
+
+def named(callback):
+    """A callback's name, for people."""
+    return getattr(callback, "__qualname__", None) or repr(callback)

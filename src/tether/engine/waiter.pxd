@@ -1,0 +1,33 @@
+# How a task waits for a native object and is woken. Knows the ready queue, no scope and no stream.
+
+from tether.engine.timers cimport TimerHeap
+from tether.engine.work cimport Ready, Work
+
+
+cdef class Dispatcher:
+    cdef Ready ready
+    cdef TimerHeap timers
+    cdef int depth             # above 0 while somebody's Python code runs below the dispatch
+    cdef unsigned long thread  # that runs the loop, 0 while none does
+    cdef bint is_dead          # the loop was closed
+    cdef double clock(self) noexcept nogil
+    cdef int check_thread(self) except -1
+
+
+cdef class Waiter(Work):
+    cdef object __weakref__
+    cdef Dispatcher loop
+    cdef object callback, context, error
+    cdef bint is_done, blocking
+    cdef int wake(self) except -1
+    cdef int fail(self, object error) except -1
+
+
+cdef class Awaiting:
+    cdef Dispatcher loop
+    cdef Waiter waiter
+    cdef bint ready(self) except -1
+    cdef object take(self)
+    cdef int wait(self, Waiter waiter) except -1
+    cdef int forget(self, Waiter waiter) except -1
+    cdef object step(self)

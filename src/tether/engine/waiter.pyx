@@ -1,0 +1,192 @@
+# How a task waits for a native object and is woken. Knows the ready queue, no scope and no stream.
+#
+# A `Waiter` is what asyncio's task sees of it: it looks like a future, and there is one per await,
+# from a freelist. An `Awaiting` is what the user awaits: a plain awaitable that asks its object
+# again after each wake, so that a wake which came for another does no harm.
+
+import asyncio
+
+cimport cython
+from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
+from cpython.pythread cimport PyThread_get_thread_ident
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+
+cdef class Dispatcher:
+    """What timers, scopes and waiters need of the loop that runs them."""
+
+    def __cinit__(self):
+        self.ready = Ready()
+        self.timers = TimerHeap()
+
+    cdef double clock(self) noexcept nogil:
+        # Monotonic, in seconds; the same clock as `time.monotonic`.
+        cdef timespec now
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return <double>now.tv_sec + <double>now.tv_nsec * 1e-9
+
+    cdef int check_thread(self) except -1:
+        if self.thread and self.thread != <unsigned long>PyThread_get_thread_ident():
+            raise RuntimeError(
+                "a tether object was used from a foreign thread: "
+                "threads talk to a loop through call_soon_threadsafe only"
+            )
+        return 0
+
+
+@cython.final
+cdef class Waiter(Work):
+    """One task waiting for one thing; to asyncio's task it looks like a future."""
+
+    def __cinit__(self, Dispatcher loop):
+        self.loop = loop
+
+    @property
+    def _asyncio_future_blocking(self):
+        return self.blocking
+
+    @_asyncio_future_blocking.setter
+    def _asyncio_future_blocking(self, value):
+        self.blocking = value
+
+    def get_loop(self):
+        """The loop it belongs to."""
+        return self.loop
+
+    def add_done_callback(self, callback, *, context=None):
+        """asyncio's task registers its wake-up here."""
+        self.callback = callback
+        self.context = context
+        if self.is_done:
+            self.loop.ready.push(self)
+
+    def remove_done_callback(self, callback):
+        """Take the wake-up back; returns how many there were."""
+        if self.callback is None or self.callback != callback:
+            return 0
+        self.callback = None
+        return 1
+
+    def done(self):
+        """Whether it was woken."""
+        return self.is_done
+
+    def cancelled(self):
+        """Whether it was cancelled."""
+        return isinstance(self.error, asyncio.CancelledError)
+
+    def cancel(self, msg=None):
+        """Called by the task that is cancelled while it waits here."""
+        if self.is_done:
+            return False
+        error = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
+        self.error = error
+        self.is_done = True
+        self.loop.ready.push(self)
+        return True
+
+    def result(self):
+        """None, or raises what it failed with."""
+        if self.error is not None:
+            raise self.error
+
+    def exception(self):
+        """What it failed with."""
+        return self.error
+
+    cdef int wake(self) except -1:
+        # At the top of the dispatch the task runs at once; below somebody's code it must queue.
+        if self.is_done:
+            return 0
+        self.is_done = True
+        if self.loop.depth == 0 and self.loop.thread and self.callback is not None:
+            self.run()
+        else:
+            self.loop.ready.push(self)
+        return 0
+
+    cdef int fail(self, object error) except -1:
+        if not self.is_done:
+            self.error = error
+            self.is_done = True
+            self.loop.ready.push(self)
+        return 0
+
+    cdef int run(self) except -1:
+        cdef object callback = self.callback, context = self.context
+        if callback is None:
+            return 0
+        self.callback = None
+        self.loop.depth += 1
+        try:
+            if context is None:
+                callback(self)
+                return 0
+            PyContext_Enter(context)
+            try:
+                callback(self)
+            finally:
+                PyContext_Exit(context)
+        finally:
+            self.loop.depth -= 1
+        return 0
+
+
+cdef class Awaiting:
+    """A plain awaitable: done at once where it can be, else once a native object wakes it."""
+
+    cdef bint ready(self) except -1:
+        raise NotImplementedError
+
+    cdef object take(self):
+        raise NotImplementedError
+
+    cdef int wait(self, Waiter waiter) except -1:
+        raise NotImplementedError
+
+    cdef int forget(self, Waiter waiter) except -1:
+        raise NotImplementedError
+
+    cdef object step(self):
+        # Either the waiter to yield, or StopIteration with the result.
+        cdef Waiter waiter = self.waiter
+        if waiter is not None:
+            if not waiter.is_done:
+                raise RuntimeError("awaited by two tasks at once")
+            self.waiter = None
+            if waiter.error is not None:
+                raise waiter.error
+        if self.ready():
+            raise StopIteration(self.take())
+        waiter = Waiter.__new__(Waiter, self.loop)
+        self.wait(waiter)
+        waiter.blocking = True
+        self.waiter = waiter
+        return waiter
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.step()
+
+    def send(self, value):
+        """As a coroutine's `send`."""
+        return self.step()
+
+    def throw(self, kind, value=None, traceback=None):
+        """As a coroutine's `throw`: the wait is over, nothing was taken."""
+        self.close()
+        if value is None:
+            value = kind() if isinstance(kind, type) else kind
+        raise value
+
+    def close(self):
+        """As a coroutine's `close`: the wait is over, nothing was taken."""
+        cdef Waiter waiter = self.waiter
+        if waiter is not None:
+            self.waiter = None
+            self.forget(waiter)

@@ -1,0 +1,1 @@
+"""Devices: the model of one, the registry of all, and the drivers that reach them."""

@@ -1,0 +1,1 @@
+"""What the devices said before now."""

@@ -1,0 +1,61 @@
+"""Addresses as people write them: "host:port", "[v6]:port", "unix:path".
+
+This file knows how to read and to write them; it resolves nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Any
+
+
+def parse_address(address: str) -> tuple[int, Any]:
+    """The family and where to: `AF_UNIX` with a path, or `AF_UNSPEC` with (host, port).
+
+    Raises:
+        ValueError: it is not an address; the message says what is missing.
+
+    >>> parse_address("127.0.0.1:80")[1], parse_address("[::1]:80")[1]
+    (('127.0.0.1', 80), ('::1', 80))
+    """
+    if address.startswith("unix:"):
+        path = address[5:]
+        if not path:
+            raise ValueError(f"{address!r} names no socket file")
+        return socket.AF_UNIX, path
+    host, colon, digits = address.rpartition(":")
+    if not colon or not host:
+        raise ValueError(f"{address!r} is not host:port, [v6]:port or unix:path")
+    if not (digits.isascii() and digits.isdecimal() and int(digits) <= 65535):
+        raise ValueError(f"{address!r}: the port is a number from 0 to 65535, got {digits!r}")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"{address!r}: an IPv6 address goes into brackets")
+    return socket.AF_UNSPEC, (host, int(digits))
+
+
+def format_address(family: int, where: Any) -> str:
+    """What `getsockname` says, as people write it.
+
+    >>> format_address(socket.AF_INET6, ("::1", 80, 0, 0))
+    '[::1]:80'
+    """
+    if family == socket.AF_UNIX:
+        return f"unix:{where}"
+    host, port = where[0], where[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def literal(host: str) -> int | None:
+    """`AF_INET` or `AF_INET6` where `host` is an address already, else None.
+
+    >>> literal("::1") == socket.AF_INET6, literal("localhost")
+    (True, None)
+    """
+    try:
+        version = ipaddress.ip_address(host.partition("%")[0]).version
+    except ValueError:
+        return None
+    return socket.AF_INET if version == 4 else socket.AF_INET6

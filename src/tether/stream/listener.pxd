@@ -1,0 +1,24 @@
+# Listening: accepts connections and hands each on as a stream. Knows no protocol.
+
+from libc.stdint cimport uint32_t
+
+from tether.engine.engine cimport Engine
+from tether.engine.poller cimport Source
+from tether.engine.scope cimport Alarm
+from tether.stream.stream cimport Stream
+
+
+cdef class Acceptor:
+    cdef int accepted(self, Listener listener, Stream stream) except -1
+
+
+cdef class Listener(Source):
+    cdef Engine home
+    cdef int descriptor
+    cdef object socket, stream_callback, error_callback
+    cdef Acceptor acceptor
+    cdef readonly object address
+    cdef readonly unsigned long long accepted_count
+    cdef bint is_tcp, is_resting
+    cdef int accept_some(self) except -1
+    cdef int rest(self, int number) except -1

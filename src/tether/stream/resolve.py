@@ -1,0 +1,103 @@
+"""Names to addresses, with a deadline that holds. Knows the system's resolver, no socket.
+
+The system's resolver blocks and cannot be interrupted. Each lookup has a daemon thread of its own,
+so that a silent name server holds back neither the caller past the deadline nor the process at exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from typing import Any
+
+from tether.errors import NetworkError, ResolveError, ResolveTimeout
+from tether.stream.address import literal
+
+Address = tuple[int, Any]
+
+
+async def resolve(host: str, port: int, *, timeout: float | None, peer: str) -> list[Address]:
+    """The addresses of `host` in the order in which to try them: (family, sockaddr), alternating.
+
+    Args:
+        host: a name or a literal address, which is returned at once.
+        port: what the addresses are completed with.
+        timeout: seconds until `ResolveTimeout`, None to wait as long as the system does.
+        peer: how the user wrote it, for the error.
+
+    Raises:
+        ResolveError: there is no such name, or the resolver failed; `errno` is the EAI number.
+        ResolveTimeout: no answer before the deadline.
+    """
+    family = literal(host)
+    if family is not None:
+        where = (host, port) if family == socket.AF_INET else (host, port, 0, 0)
+        return [(family, where)]
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    answer: asyncio.Future[list[Any]] = loop.create_future()
+    threading.Thread(
+        target=_look_up, args=(loop, answer, host, port), name=f"resolve {host}", daemon=True
+    ).start()
+    try:
+        async with asyncio.timeout(timeout):
+            found = await answer
+    except TimeoutError:
+        elapsed = loop.time() - started
+        raise ResolveTimeout(phase="resolve", peer=peer, elapsed=elapsed) from None
+    except socket.gaierror as error:
+        reason = error.strerror.lower() if error.strerror else "name not found"
+        raise ResolveError(
+            f"{reason} (the system's resolver was asked)",
+            phase="resolve",
+            errno=error.errno,
+            peer=peer,
+            elapsed=loop.time() - started,
+        ) from error
+    except UnicodeError as error:
+        raise ResolveError(f"not a name: {error}", phase="resolve", peer=peer) from error
+    return interleave([(entry[0], entry[4]) for entry in found])
+
+
+def interleave(addresses: list[Address]) -> list[Address]:
+    """Families in turn, beginning with that of the first address (RFC 8305, section 4).
+
+    >>> interleave([(10, "a"), (10, "b"), (2, "c")])
+    [(10, 'a'), (2, 'c'), (10, 'b')]
+    """
+    preferred = [one for one in addresses if one[0] == addresses[0][0]]
+    others = [one for one in addresses if one[0] != addresses[0][0]]
+    mixed: list[Address] = []
+    while preferred or others:
+        if preferred:
+            mixed.append(preferred.pop(0))
+        if others:
+            mixed.append(others.pop(0))
+    return mixed
+
+
+def _look_up(
+    loop: asyncio.AbstractEventLoop, answer: asyncio.Future[list[Any]], host: str, port: int
+) -> None:
+    result: list[Any] = []
+    failure: BaseException | None = None
+    try:
+        result = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, NetworkError) as error:
+        failure = error
+    try:
+        loop.call_soon_threadsafe(_settle, answer, result, failure)
+    except RuntimeError:
+        return  # the loop is closed: nobody waits any more
+
+
+def _settle(
+    answer: asyncio.Future[list[Any]], result: list[Any], failure: BaseException | None
+) -> None:
+    if answer.done():
+        return
+    if failure is not None:
+        answer.set_exception(failure)
+    else:
+        answer.set_result(result)

@@ -1,0 +1,74 @@
+# Streams over sockets, and what consumes their bytes. Knows the engine, no protocol and no asyncio.
+
+from libc.stdint cimport uint32_t
+
+from tether.engine.engine cimport Engine
+from tether.engine.poller cimport Source
+from tether.engine.scope cimport Alarm, Scope
+from tether.engine.waiter cimport Awaiting, Waiter
+from tether.stream.output cimport Output
+
+
+cdef class Stream(Source)
+
+
+cdef class Consumer(Scope):
+    # A protocol on a stream: it is a scope, and holds the stream it reads from.
+    cdef Stream stream
+    cdef int take_stream(self, Stream stream) except -1
+    cdef int feed(self, char* data, Py_ssize_t size) except -1
+    cdef int eof(self) except -1
+    cdef int lost(self, object cause) except -1
+    cdef int drained(self) except -1
+    cdef Py_ssize_t room(self) except -1
+    cdef int send_again(self, object message) except -1
+
+
+cdef class Stream(Source):
+    cdef Consumer consumer
+    cdef Output output
+    cdef Engine home            # the engine, typed: streams use its receive buffer and its lists
+    cdef int descriptor
+    cdef bint readable          # an edge said so, and nothing has said otherwise since
+    cdef bint is_paused, at_eof, is_hung_up, in_unread, in_flushes, is_blocked, is_tcp
+    cdef bint wants_drain, lingers, is_draining
+    cdef int send_errno
+    cdef Py_ssize_t write_high, write_low, read_high, drained_bytes
+    cdef unsigned long long received, sent
+    cdef object peer_name, senders
+    cdef unsigned char address[28]
+    cdef Alarm finish_alarm
+    # The user's side, where no protocol consumes the bytes:
+    cdef bytearray inbox
+    cdef object data_callback, eof_callback, drain_callback
+    cdef Waiter read_waiter
+    cdef int start(self, Engine engine, int descriptor, Scope owner, bint held) except -1
+    cdef int write(self, const char* data, Py_ssize_t size) except -1
+    cdef int write_bytes(self, bytes data) except -1
+    cdef char* reserve(self, Py_ssize_t size) except NULL
+    cdef bint can_write(self) noexcept
+    cdef Py_ssize_t waiting_bytes(self) noexcept
+    cdef int touch(self) except -1
+    cdef int receive(self) except -1
+    cdef int pend(self) except -1
+    cdef int resume(self) except -1
+    cdef int deliver(self, char* data, Py_ssize_t size) except -1
+    cdef int end_of_file(self) except -1
+    cdef int wake_reader(self) except -1
+    cdef int cannot_send(self, int number) except -1
+    cdef int tell_drained(self) except -1
+    cdef int fail(self, int number, str phase) except -1
+
+
+cdef class Outcome(Awaiting):
+    cdef Stream stream
+    cdef Consumer session
+    cdef object message
+
+
+cdef class Taken:
+    pass
+
+
+cdef Taken TAKEN
+cdef Outcome not_taken(Stream stream, Consumer session, object message)
