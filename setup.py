@@ -11,7 +11,7 @@ FLAGS = {
     "sanitize": ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"],
 }
 kind = os.environ.get("TETHER_BUILD", "release")
-flags = [*FLAGS[kind], "-Wall", "-Wno-unused-function", "-Wno-unreachable-code-fallthrough"]
+flags = [*FLAGS[kind], "-Wall", "-Wno-unused-function"]
 link = ["-fsanitize=address,undefined"] if kind == "sanitize" else []
 
 extensions = [

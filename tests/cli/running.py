@@ -50,9 +50,9 @@ class Served:
         )
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline()
-        found = re.search(r"http://(\S+:\d+)/", self.line)
+        found = re.fullmatch(r"Device server on (?:http://(\S+:\d+)/|unix:\S+)\n", self.line)
         assert found, self.line + self.log
-        self.address = found[1]
+        self.address = found[1] or ""
 
     @property
     def log(self) -> str:

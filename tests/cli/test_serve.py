@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,27 @@ def test_port_0_prints_the_link_that_was_chosen(serve: Serve) -> None:
     status, body = fetch(served.address, "/")
     assert status == 200
     assert b"<title>Devices</title>" in body
+
+
+def test_a_unix_socket_is_served_by_its_path(serve: Serve, tmp_path: Path) -> None:
+    path = tmp_path / "board.sock"
+    served = serve("--listen", f"unix:{path}")
+    assert served.line == f"Device server on unix:{path}\n"
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        client.connect(str(path))
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while chunk := client.recv(4096):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_open_address_is_served_with_insecure_and_a_warning(serve: Serve) -> None:
+    served = serve("--listen", "0.0.0.0:0", "--insecure")
+    port = served.address.rpartition(":")[2]
+    assert fetch(f"127.0.0.1:{port}", "/healthz")[0] == 200
+    assert "open to everybody" in served.log
 
 
 def test_it_serves_this_machine_and_a_simulated_board(serve: Serve) -> None:
@@ -67,11 +89,15 @@ def test_a_signal_gives_clients_1001_within_a_second(serve: Serve, number: int) 
 
 def test_it_stops_although_a_client_does_not_answer(serve: Serve) -> None:
     served = serve("--listen", "127.0.0.1:0")
-    client = connect(f"ws://{served.address}/ws", proxy=None, max_queue=1)
-    client.recv(timeout=PATIENCE)
-    os.kill(served.process.pid, signal.SIGTERM)
-    assert served.process.wait(PATIENCE) == 0
-    client.socket.close()
+    host, _, port = served.address.partition(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as silent:
+        silent.sendall(
+            b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert silent.recv(12) == b"HTTP/1.1 101"
+        os.kill(served.process.pid, signal.SIGTERM)
+        assert served.process.wait(PATIENCE) == 0
 
 
 def test_the_configuration_is_used(serve: Serve, tmp_path: Path) -> None:

@@ -107,7 +107,9 @@ def test_queued_sent_done_and_the_state_only_then() -> None:
             assert b.lamp.device.state().status is Status.UNKNOWN
             assert not command.ended
             published: list[tuple[object, bool]] = []
-            b.registry.listen(lambda device: published.append((device.state().value, command.ended)))
+            b.registry.listen(
+                lambda device: published.append((device.state().value, command.ended))
+            )
             b.lamp.gate.set()
             await command.wait()
             assert b.stages(command) == ["queued", "sent", "done"]

@@ -93,7 +93,7 @@ def test_an_unknown_driver_is_named(tree: Tree) -> None:
     )
 
 
-PACKAGE = '''
+PACKAGE = """
 from tether.hub.devices.driver import Driver
 from tether.hub.devices.model import Device, Kind
 
@@ -130,7 +130,7 @@ class Broken(Relay):
 
 class Other:
     pass
-'''
+"""
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_wrong_use_is_refused() -> None:
         counter.add(math.nan, page="/")
     for labels in ({}, {"site": "/"}, {"page": "/", "site": "x"}):
         with pytest.raises(ValueError, match="takes the labels"):
-            counter.add(**labels)
+            counter.add(1.0, **labels)
     with pytest.raises(ValueError, match="no name"):
         metrics.counter("a b", "")
     with pytest.raises(ValueError, match="no name"):

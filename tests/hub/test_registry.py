@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 
 import pytest
 from devices_for_tests import Lamp, Meter
@@ -69,7 +70,7 @@ def test_a_value_that_is_none_makes_unavailable(registry: Registry) -> None:
 def test_a_removed_listener_is_not_called_even_in_the_same_round(registry: Registry) -> None:
     meter = registry.get("meter")
     heard: list[str] = []
-    removals = []
+    removals: list[Callable[[], None]] = []
 
     def first(_: Device) -> None:
         heard.append("first")

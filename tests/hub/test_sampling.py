@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,7 +24,9 @@ from tether.hub.hub import Hub
 
 
 @asynccontextmanager
-async def running(drivers: Sequence[Driver], text: str = "") -> AsyncIterator[tuple[Hub, tether.Scope]]:
+async def running(
+    drivers: Sequence[Driver], text: str = ""
+) -> AsyncIterator[tuple[Hub, tether.Scope]]:
     hub = Hub(parse(text), drivers=drivers)
     scope = tether.Scope(name="hub")
     hub.start(scope)
@@ -154,8 +158,6 @@ def test_a_driver_that_raises(
 
 def test_a_driver_that_hangs_delays_no_other(tree: Tree, until: Until) -> None:
     """The real thing: a file whose reading blocks, a FIFO nobody writes to."""
-    import os
-
     tree.zone(0, "hung", "1")
     tree.zone(1, "well", "40000")
     hung_file = tree.root / "class/thermal/thermal_zone0/temp"
@@ -197,9 +199,7 @@ def test_listeners_are_told_of_expiry_at_that_moment(until: Until) -> None:
             hub.registry.listen(
                 lambda device: heard.append((device.last_recorded.status, time.monotonic()))
             )
-            async with asyncio.timeout(5):
-                while len(heard) < 2:
-                    await asyncio.sleep(0.01)
+            await until(hub.registry, lambda: len(heard) == 2)
         (first, then), (second, now) = heard
         assert (first, second) == (Status.OK, Status.UNAVAILABLE)
         assert 0.2 <= now - then < 1.0
@@ -344,8 +344,10 @@ def test_nothing_outlives_the_scope(until: Until) -> None:
         assert "timer" not in tether_tree()
         heard: list[Device] = []
         hub.registry.listen(heard.append)
-        # longer than any interval or expiry of the above
-        await asyncio.sleep(0.1)
+        # another hub's readings are the clock: longer than any interval or expiry of the above
+        clock = Meter("clock", interval=0.01)
+        async with running([clock]) as (other, _):
+            await until(other.registry, lambda: clock.reads >= 20)
         assert heard == []
         assert meter.reads == reads
 
@@ -365,30 +367,30 @@ def test_a_hub_is_started_once() -> None:
 
 
 class Blocking(BlockingDriver):
-    """Blocks its thread for good."""
+    """Hangs in a file that nobody writes to."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("blocking")
         self.devices = (Device("blocking", "Blocking", Kind.SENSOR, interval=60),)
         self.path = path
+        self.begun = threading.Event()
 
     def read_now(self, device: Device) -> Value:
+        self.begun.set()
         return len(self.path.read_bytes())
 
 
 def test_closing_does_not_wait_for_a_driver_that_hangs(tmp_path: Path) -> None:
-    import os
-
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
 
     async def main() -> float:
-        began = time.monotonic()
-        async with running([Blocking(fifo)]):
-            pass
+        driver = Blocking(fifo)
+        async with running([driver]):
+            assert await asyncio.to_thread(driver.begun.wait, 5)
+            began = time.monotonic()
         return time.monotonic() - began
 
     assert tether.run(main()) < 1.0
-    # let the thread go: someone writes, and closes
-    with fifo.open("wb"):
-        pass
+    # the thread still hangs; a writer that comes and goes lets it end
+    os.close(os.open(fifo, os.O_RDWR))

@@ -47,20 +47,25 @@ def test_what_is_written_is_read() -> None:
         ("[hub]\nsimulated = 3", 'hub.simulated: expected "auto" or true or false, got 3'),
         ('[hub]\nsimulated = "x"', 'hub.simulated: expected "auto" or true or false, got "x"'),
         (LED + "interval = -1", "devices[0].interval: expected seconds from 0.1 to 86400, got -1"),
-        (LED + "interval = nan", "devices[0].interval: expected seconds from 0.1 to 86400, got nan"),
-        (LED + "interval = inf", "devices[0].interval: expected seconds from 0.1 to 86400, got inf"),
+        (LED + "interval = nan",
+         "devices[0].interval: expected seconds from 0.1 to 86400, got nan"),
+        (LED + "interval = inf",
+         "devices[0].interval: expected seconds from 0.1 to 86400, got inf"),
         (LED + LED.replace("a", "A"), 'devices[1].id: expected 1 to 64 of the characters a-z, 0-9, '
          '_ and -, got "A"'),
         (LED + LED, 'devices[1].id: "a" is devices[0] already'),
-        (LED.replace('"a"', '"a\\n"'), 'devices[0].id: expected 1 to 64 of the characters a-z, 0-9, '
+        (LED.replace('"a"',
+         '"a\\n"'), 'devices[0].id: expected 1 to 64 of the characters a-z, 0-9, '
          '_ and -, got "a\\n"'),
         ("[[devices]]\nid = 'a'", "devices[0].driver: missing"),
         ("[devices]", "devices: expected tables, each under [[...]], got a table"),
         ("[limits]\nwrite_hihg = 1", "limits.write_hihg: there is no such key; did you mean "
          "write_high?"),
         ("servers = 1", "servers: there is no such key; did you mean server?"),
-        ('source = "x"', "source: there is no such key; there are server, log, limits, hub, devices"),
-        ('"a\\nb" = 1', '"a\\nb": there is no such key; there are server, log, limits, hub, devices'),
+        ('source = "x"',
+         "source: there is no such key; there are server, log, limits, hub, devices"),
+        ('"a\\nb" = 1',
+         '"a\\nb": there is no such key; there are server, log, limits, hub, devices'),
         ("[limits]\nmessage_bytes = 1e5", "limits.message_bytes: expected a whole number from 1024 "
          "to 67108864, got 100000.0"),
         ("[limits]\nmessage_bytes = 2024-01-01", "limits.message_bytes: expected a whole number "
@@ -69,7 +74,8 @@ def test_what_is_written_is_read() -> None:
          "got 65536"),
         ("[server]\nlisten = '8080'", 'server.listen: expected "host:port", "[v6]:port" or '
          '"unix:path", got "8080"'),
-        ("[server]\nlisten = 'a:99999'", "server.listen: expected a port from 0 to 65535, got 99999"),
+        ("[server]\nlisten = 'a:99999'",
+         "server.listen: expected a port from 0 to 65535, got 99999"),
         ("[server]\nhosts = ['a', 1]", "server.hosts[1]: expected a host name or address without "
          'scheme and port, like "board.local", got 1'),
         ("[server]\norigins = ['http://x/']", "server.origins[0]: expected an origin like "
@@ -133,10 +139,7 @@ def test_every_key_is_documented_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| ([^|]+) \|", text, re.MULTILINE))
     expected = {}
     for table in Document.__struct_fields__:
-        if table == "devices":
-            struct = DeviceSettings
-        else:
-            struct = type(getattr(Settings(), table))
+        struct = DeviceSettings if table == "devices" else type(getattr(Settings(), table))
         for field, default in _defaults(struct).items():
             expected[f"{table}.{field}"] = default
     assert rows.keys() == expected.keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_an_led_warms_the_sensor_with_inertia() -> None:
     for _ in range(10):
         board.now += INERTIA / 2
         temperatures.append(board.temperature())
-    steps = [after - before for before, after in zip(temperatures, temperatures[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(temperatures)]
     assert temperatures[0] > cold + WARMTH * 0.3
     assert steps[0] > steps[-1], "it slows down as it comes near"
     assert abs(temperatures[-1] - (AMBIENT + WARMTH)) < 1.5

@@ -73,7 +73,7 @@ def test_garbage(tree: Tree, content: str) -> None:
 def test_two_zones_of_one_type_are_told_apart(tree: Tree) -> None:
     tree.zone(2, "acpitz", "20000")
     tree.zone(10, "acpitz", "30000")
-    with pytest.raises(DeviceUnavailable, match="several .* thermal_zone2, thermal_zone10"):
+    with pytest.raises(DeviceUnavailable, match=r"several .* thermal_zone2, thermal_zone10"):
         read(zone(tree, "acpitz"))
     assert read(zone(tree, "thermal_zone10")) == 30.0
     drivers = discover(parse("[hub]\nsimulated = false"), root=tree.root)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
 from websockets.sync.client import ClientConnection, connect
@@ -22,7 +23,7 @@ from websockets.sync.client import ClientConnection, connect
 import tether
 from tether.config.settings import parse
 from tether.hub.devices.driver import Driver
-from tether.hub.devices.model import Device, Kind, Value
+from tether.hub.devices.model import Device, Kind, Status, Value
 from tether.hub.hub import Hub
 from tether.hub.server import build, limits_of
 
@@ -30,6 +31,17 @@ PATIENCE = 10.0
 """Seconds after which a test gives up; nothing takes this long unless it is broken."""
 
 Result = TypeVar("Result")
+
+
+class Kept(logging.Handler):
+    """Keeps what is logged as an error."""
+
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__(logging.ERROR)
+        self.records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
 
 
 class Lamp(Driver):
@@ -148,6 +160,7 @@ class Board:
         self.problems: list[logging.LogRecord] = []
         self._drivers = None if drivers is None else list(drivers)
         self._clients: list[Client] = []
+        self._exits = ExitStack()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="device board")
@@ -157,20 +170,26 @@ class Board:
         assert self._ready.wait(PATIENCE)
         if self._failure is not None:
             raise self._failure
+        # Else the first readings would come as a push that no test asked for.
+        self.until(
+            lambda: all(device.state().status is not Status.UNKNOWN for device in self.hub.devices)
+        )
         return self
 
     def stop(self) -> None:
         """Stop the server; what it logged as an error is in `problems`."""
         for client in self._clients:
-            client.connection.socket.close()
+            with suppress(OSError):
+                # Also for one that does not read: its own close would wait.
+                client.connection.socket.shutdown(socket.SHUT_RDWR)
+        self._exits.close()
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
 
     def _run(self) -> None:
-        handler = logging.Handler(logging.ERROR)
-        handler.emit = self.problems.append  # type: ignore[method-assign]
+        handler = Kept(self.problems)
         loggers = [logging.getLogger(name) for name in ("tether", "asyncio")]
         for logger in loggers:
             logger.addHandler(handler)
@@ -227,13 +246,15 @@ class Board:
         """A client that has not read anything yet."""
         options.setdefault("subprotocols", ["tether.v1"])
         options.setdefault("max_size", None)
-        connection = connect(
-            f"ws://{self.address}/ws",
-            open_timeout=PATIENCE,
-            close_timeout=PATIENCE,
-            compression=None,
-            proxy=None,
-            **options,
+        connection = self._exits.enter_context(
+            connect(
+                f"ws://{self.address}/ws",
+                open_timeout=PATIENCE,
+                close_timeout=PATIENCE,
+                compression=None,
+                proxy=None,
+                **options,
+            )
         )
         client = Client(connection)
         self._clients.append(client)

@@ -119,6 +119,17 @@ def test_an_open_address_needs_insecure(address: str) -> None:
     check_listen([address], insecure=True)
 
 
+def test_more_sessions_than_allowed_are_turned_away(start_board: Any, lamp: Any) -> None:
+    board: Board = start_board([lamp], "[server]\nmax_connections = 2\n")
+    clients = [board.client(), board.client()]
+    with pytest.raises(InvalidStatus) as refused:
+        board.connect()
+    assert refused.value.response.status_code == 503
+    clients[0].close()
+    board.until(lambda: "tether_sessions 1\n" in board.hub.metrics.render())
+    board.client()
+
+
 def test_a_page_cannot_post_without_being_asked(board: Board) -> None:
     body = b'{"value": true}'
     for content_type in ("text/plain", "application/x-www-form-urlencoded", ""):

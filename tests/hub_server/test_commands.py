@@ -71,7 +71,10 @@ def test_a_command_after_its_time_is_not_carried_out(board: Board, lamp: Lamp) -
     assert client.ask(type="set", device="lamp", value=True, not_after=now + 60)["ok"] is True
 
 
-def test_what_a_client_that_left_had_queued_is_not_carried_out(board: Board, lamp: Lamp) -> None:
+def test_what_a_client_that_left_had_queued_is_not_carried_out(
+    board: Board, lamp: Lamp, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="tether.audit")
     leaving, staying = board.client(), board.client()
     board.call(lamp.gate.clear)
     staying.send(id=1, type="set", device="lamp", value=False)
@@ -82,11 +85,13 @@ def test_what_a_client_that_left_had_queued_is_not_carried_out(board: Board, lam
         assert leaving.receive("command")["status"] == "queued"
     assert board.call(lambda: board.hub.commands.waiting(lamp.device)) == 5
     leaving.close()
-    board.until(lambda: len(board.hub.commands._lines["lamp"].waiting) == 0)
+    board.until(lambda: board.hub.commands.waiting(lamp.device) == 0)
     board.call(lamp.gate.set)
     assert staying.result(1)["ok"] is True
     assert staying.ask(type="set", device="lamp", value=False)["ok"] is True
     assert lamp.written == [False, False]
+    results = [record.__dict__["result"] for record in caplog.records]
+    assert results == ["cancelled"] * 5 + ["done"] * 2
 
 
 def test_too_many_commands_for_a_device_are_refused_as_busy(start_board: Any, lamp: Lamp) -> None:
@@ -152,6 +157,24 @@ def test_a_command_leaves_one_line_in_the_audit_log(
     assert record.__dict__["sender"] == f"local {peer} websocket"
     assert (record.__dict__["before"], record.__dict__["after"]) == (False, True)
     assert record.__dict__["result"] == "done"
+
+
+def test_a_refused_command_is_in_the_audit_log_and_a_flood_only_once(
+    start_board: Any, lamp: Lamp, caplog: pytest.LogCaptureFixture
+) -> None:
+    board: Board = start_board([lamp], RATE)
+    client = board.client()
+    with caplog.at_level(logging.INFO, logger="tether.audit"):
+        client.ask(type="set", device="nobody", value=True)
+        for _ in range(20):
+            client.ask(type="set", device="lamp", value=True)
+    found = [
+        (record.__dict__["result"], record.__dict__.get("error"))
+        for record in caplog.records
+        if record.name == "tether.audit"
+    ]
+    expected = [("refused", "unknown_device"), ("done", None), ("done", None)]
+    assert found == [*expected, ("refused", "rate_limited")]
 
 
 def test_history_says_where_its_knowledge_begins(board: Board, meter: Meter) -> None:

@@ -87,7 +87,8 @@ def test_a_slow_client_gets_the_latest_only_and_all_its_answers(start_board: Any
 
     for number in range(1, sent + 1):
         board.call(change, float(number))
-        fast.state(last, lambda state, number=number: state["value"] == number)
+        pushed = fast.receive("states")["states"]
+        assert [state["value"] for state in pushed if state["device"] == last] == [number]
     slow.send(id="late", type="get", device=last)
     pushes = 0
     latest = 0.0

@@ -17,7 +17,7 @@ import tether
 from tether.cli.failure import CONFIG, NO_PERMISSION, UNAVAILABLE, USAGE, CommandFailed
 from tether.config import log
 from tether.config.settings import ConfigError, Settings, load
-from tether.hub.access import RefusedToListen, check_listen
+from tether.hub.access import RefusedToListen, check_listen, is_loopback, split_host
 from tether.hub.server import build, limits_of
 
 __all__ = ["add_to"]
@@ -141,9 +141,13 @@ def raise_descriptor_limit() -> None:
         _log.debug("descriptor limit stays", extra={"limit": soft, "why": str(error)})
 
 
-def _announce(server: Any) -> None:
+def _announce(server: tether.Server) -> None:
+    link = server.url if server.address.startswith("unix:") else f"{server.url}/"
     # Flushed: whoever started it through a pipe waits for this line.
-    print(f"Device server on {server.url.rstrip('/')}/", flush=True)
+    print(f"Device server on {link}", flush=True)
+    host = split_host(server.address)[0]
+    if not server.address.startswith("unix:") and not is_loopback(host):
+        _log.warning("open to everybody who reaches it", extra={"address": server.address})
 
 
 def _cannot_listen(address: str, error: OSError) -> CommandFailed:

@@ -30,4 +30,4 @@ cdef class Awaiting:
     cdef object take(self)
     cdef int wait(self, Waiter waiter) except -1
     cdef int forget(self, Waiter waiter) except -1
-    cdef object step(self)
+    cdef object step(self, bint* is_over)

@@ -9,7 +9,34 @@ import asyncio
 cimport cython
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
 from cpython.pythread cimport PyThread_get_thread_ident
+from cpython.ref cimport Py_INCREF, PyObject, PyTypeObject
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+cdef extern from *:
+    """
+    static int tether_set_stop_iteration(PyObject *value) {
+        /* An exception or a tuple would be unpacked: it needs an instance around it. */
+        if (PyTuple_Check(value) || PyExceptionInstance_Check(value)) {
+            PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
+            if (stop == NULL) return -1;
+            PyErr_SetObject(PyExc_StopIteration, stop);
+            Py_DECREF(stop);
+        } else {
+            PyErr_SetObject(PyExc_StopIteration, value);
+        }
+        return 0;
+    }
+    static void tether_fill_slots(PyTypeObject *type, int (*send)(PyObject *, PyObject *, PyObject **),
+                                  PyObject *(*next)(PyObject *)) {
+        type->tp_as_async->am_send = (sendfunc)send;
+        type->tp_iternext = next;
+        PyType_Modified(type);
+    }
+    """
+    void set_stop_iteration "tether_set_stop_iteration" (object value)
+    void fill_slots "tether_fill_slots" (
+        PyTypeObject* type, int (*send)(PyObject*, PyObject*, PyObject**) except -1,
+        PyObject* (*next)(PyObject*) except? NULL)
 
 
 cdef class Dispatcher:
@@ -147,8 +174,8 @@ cdef class Awaiting:
     cdef int forget(self, Waiter waiter) except -1:
         raise NotImplementedError
 
-    cdef object step(self):
-        # Either the waiter to yield, or StopIteration with the result.
+    cdef object step(self, bint* is_over):
+        # The waiter to yield; or, where it is over, the result.
         cdef Waiter waiter = self.waiter
         if waiter is not None:
             if not waiter.is_done:
@@ -157,7 +184,8 @@ cdef class Awaiting:
             if waiter.error is not None:
                 raise waiter.error
         if self.ready():
-            raise StopIteration(self.take())
+            is_over[0] = True
+            return self.take()
         waiter = Waiter.__new__(Waiter, self.loop)
         self.wait(waiter)
         waiter.blocking = True
@@ -171,11 +199,15 @@ cdef class Awaiting:
         return self
 
     def __next__(self):
-        return self.step()
+        cdef bint is_over = False
+        result = self.step(&is_over)
+        if is_over:
+            raise StopIteration(result)
+        return result
 
     def send(self, value):
         """As a coroutine's `send`."""
-        return self.step()
+        return self.__next__()
 
     def throw(self, kind, value=None, traceback=None):
         """As a coroutine's `throw`: the wait is over, nothing was taken."""
@@ -190,3 +222,28 @@ cdef class Awaiting:
         if waiter is not None:
             self.waiter = None
             self.forget(waiter)
+
+
+# Cython reports a result through an exception with a traceback, which costs more than the await
+# itself. These two fill the type's slots with functions that do not.
+
+cdef int send_slot(PyObject* self, PyObject* argument, PyObject** result) except -1:
+    cdef bint is_over = False
+    cdef object value = (<Awaiting>self).step(&is_over)
+    Py_INCREF(value)
+    result[0] = <PyObject*>value
+    return 0 if is_over else 1
+
+
+cdef PyObject* next_slot(PyObject* self) except? NULL:
+    cdef bint is_over = False
+    cdef object value = (<Awaiting>self).step(&is_over)
+    if is_over:
+        if value is not None:
+            set_stop_iteration(value)
+        return NULL
+    Py_INCREF(value)
+    return <PyObject*>value
+
+
+fill_slots(<PyTypeObject*>Awaiting, send_slot, next_slot)

@@ -15,7 +15,7 @@ import msgspec
 from tether.config.metrics import Counter
 from tether.config.settings import LimitSettings
 from tether.hub import protocol
-from tether.hub.access import TokenBucket
+from tether.hub.access import TokenBucket, audit
 from tether.hub.commands import Command, Stage
 from tether.hub.devices.model import DeviceError
 from tether.hub.hub import Hub
@@ -113,23 +113,29 @@ class Rest:
             # Pages of other sites can post plain text without being asked, but not this.
             error = protocol.Failure("bad_request", "Content-Type: expected application/json")
             return Answer(415, _Outcome(ok=False, status="failed", error=error))
+        try:
+            value = protocol.decode_value(body)
+        except protocol.RequestError as error:
+            return failure(error.code, error.message)
         bucket = self._bucket(client)
         if not bucket.take(time.monotonic()):
             self._refused.add()
+            if bucket.refused == 1:
+                # A flood is one line, else it would be a way to fill the disk.
+                audit.record_refusal(sender, device_id, value, "rate_limited")
             wait = bucket.wait()
             return failure("rate_limited", f"too many commands; wait {wait:.1f} s", wait=wait)
         try:
-            value = protocol.decode_value(body)
-            command = self._hub.command(device_id, value, sender=sender)
-        except protocol.RequestError as error:
-            return failure(error.code, error.message)
+            command = self._hub.command(device_id, value, sender=sender, listener=_followed)
         except DeviceError as error:
+            audit.record_refusal(sender, device_id, value, error.code)
             return failure(error.code, str(error), wait=1.0 if error.code == "busy" else 0.0)
         try:
             await command.wait()
         finally:
             # The client left: what was not sent yet is not carried out.
-            command.cancel()
+            if command.cancel():
+                audit.record(command)
         return _ended(command)
 
     def _bucket(self, client: str) -> TokenBucket:
@@ -141,6 +147,12 @@ class Rest:
                 self._buckets.popitem(last=False)
         self._buckets[client] = bucket
         return bucket
+
+
+def _followed(command: Command) -> None:
+    # Not where it is waited for: one that was sent ends also when nobody waits any more.
+    if command.ended:
+        audit.record(command)
 
 
 def _ended(command: Command) -> Answer:

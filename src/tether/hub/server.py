@@ -10,9 +10,12 @@ from typing import Any, Final
 
 import msgspec
 
-from tether.app import App, Response
+from tether.app.app import App
+from tether.app.server import Server
 from tether.config import metrics as metrics_format
 from tether.config.settings import Settings
+from tether.http.connection import Request
+from tether.http.messages import Response
 from tether.hub import protocol
 from tether.hub.access import Policy, is_loopback, split_host
 from tether.hub.broadcast import Broadcast
@@ -20,6 +23,7 @@ from tether.hub.hub import Hub
 from tether.hub.page_files import CONTENT_SECURITY_POLICY, PageFile, page_files
 from tether.hub.rest import Answer, Rest
 from tether.hub.session import Session
+from tether.websocket.session import WebSocket
 
 __all__ = ["build", "limits_of"]
 
@@ -53,7 +57,7 @@ def build(settings: Settings, *, hub: Hub | None = None, version: str = "") -> A
     server = _Server(settings, hub, broadcast, version)
 
     @app.on_start
-    def start(scope: Any) -> None:
+    def start(scope: Server) -> None:
         hub.start(scope)
         broadcast.start(scope)
         scope.on_close(lambda _: server.stop())
@@ -69,19 +73,24 @@ def build(settings: Settings, *, hub: Hub | None = None, version: str = "") -> A
     app.get("/metrics")(server.metrics)
     app.get("/healthz")(server.alive)
     app.get("/readyz")(server.ready)
-    # The Origin was judged by `admit` already, by the list that the settings add to.
-    app.websocket("/ws", protocols=(protocol.SUBPROTOCOL,), origins=("*",))(server.session)
+    limits = settings.limits
+    app.websocket(
+        "/ws",
+        protocols=(protocol.SUBPROTOCOL,),
+        # Judged by `admit` already, by a list that the settings add to.
+        origins=("*",),
+        message_limit=limits.message_bytes,
+        write_high=limits.write_high,
+        write_low=limits.write_low,
+    )(server.session)
     return app
 
 
 def limits_of(settings: Settings) -> dict[str, Any]:
     """The limits that the engine itself holds, as keyword arguments of `tether.serve`."""
-    limits = settings.limits
     return {
         "max_connections": settings.server.max_connections,
-        "max_message": limits.message_bytes,
-        "write_high": limits.write_high,
-        "write_low": limits.write_low,
+        "body_limit": settings.limits.message_bytes,
     }
 
 
@@ -111,10 +120,13 @@ class _Server:
         """Not ready any more."""
         self._stopped = True
 
-    def admit(self, request: Any) -> Response | None:
+    def admit(self, request: Request) -> Response | None:
         """Judge a request before it is routed."""
         refusal = self._policy.check(request)
         if refusal is None:
+            # Sessions are not connections to the engine any more, but they count here.
+            if request.upgrade and len(self._broadcast) >= self._settings.server.max_connections:
+                return _text("too many sessions", 503)
             return None
         _log.info(
             "request refused",
@@ -129,7 +141,7 @@ class _Server:
         """Make the handler of one file of the page."""
         headers = _PAGE_HEADERS | {"ETag": file.tag}
 
-        def answer(request: Any) -> Response:
+        def answer(request: Request) -> Response:
             if file.is_known_as(request.headers.get("If-None-Match")):
                 return Response(status=304, headers=headers)
             return Response(file.body, headers=headers, content_type=file.content_type)
@@ -138,7 +150,7 @@ class _Server:
 
     # -- live
 
-    def session(self, socket: Any) -> None:
+    def session(self, socket: WebSocket) -> None:
         """Serve a client that opened `/ws`."""
         Session(
             socket,
@@ -156,15 +168,15 @@ class _Server:
 
     # -- for programs
 
-    def devices(self, request: Any) -> Response:
+    def devices(self, request: Request) -> Response:
         """`GET /api/devices`."""
         return _json(self._rest.devices())
 
-    def device(self, request: Any, device_id: str) -> Response:
+    def device(self, request: Request, device_id: str) -> Response:
         """`GET /api/devices/{id}`."""
         return _json(self._rest.device(device_id))
 
-    async def command(self, request: Any, device_id: str) -> Response:
+    async def command(self, request: Request, device_id: str) -> Response:
         """`POST /api/devices/{id}`."""
         answer = await self._rest.command(
             device_id,
@@ -175,22 +187,22 @@ class _Server:
         )
         return _json(answer)
 
-    def history(self, request: Any, device_id: str) -> Response:
+    def history(self, request: Request, device_id: str) -> Response:
         """`GET /api/history/{id}?seconds=3600`."""
         return _json(self._rest.history(device_id, request.query.get("seconds")))
 
     # -- for whoever runs it
 
-    def metrics(self, request: Any) -> Response:
+    def metrics(self, request: Request) -> Response:
         """`GET /metrics`, in the Prometheus text format."""
         body = self._hub.metrics.render().encode()
         return Response(body, headers=_DATA_HEADERS, content_type=metrics_format.CONTENT_TYPE)
 
-    def alive(self, request: Any) -> Response:
+    def alive(self, request: Request) -> Response:
         """`GET /healthz`: the process answers."""
         return _text("ok")
 
-    def ready(self, request: Any) -> Response:
+    def ready(self, request: Request) -> Response:
         """`GET /readyz`: devices are being read."""
         if self._hub.started and not self._stopped:
             return _text("ready")

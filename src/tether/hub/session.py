@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from tether.config.metrics import Counter
 from tether.config.settings import LimitSettings
 from tether.hub import protocol
-from tether.hub.access import TokenBucket
+from tether.hub.access import TokenBucket, audit
 from tether.hub.broadcast import Broadcast
 from tether.hub.commands import Cancellable, Command, Stage
 from tether.hub.devices.model import Device, DeviceError, UnknownDevice
@@ -227,7 +227,8 @@ class Session:
         self._broadcast.remove(self)
         # Who left cannot see what its command did: what was not sent is not carried out.
         for command in tuple(self._commands):
-            command.cancel()
+            if command.cancel():
+                audit.record(command)
         self._commands.clear()
         self._replies.clear()
         self._dirty.clear()
@@ -289,6 +290,7 @@ class Session:
         if not command.ended:
             self._reply(protocol.CommandUpdate(identifier, command.stage.value))
             return
+        audit.record(command)
         self._commands.pop(command, None)
         status = command.stage.value
         if command.stage is Stage.DONE and command.state is not None:
@@ -299,15 +301,9 @@ class Session:
             self._reply(protocol.Result(identifier, ok=False, status=status, error=failure))
 
     def _fail(self, request: protocol.Set, stage: Stage, failure: protocol.Failure) -> None:
-        _log.info(
-            "command refused",
-            extra={
-                "sender": self._sender,
-                "device": request.device,
-                "value": request.value,
-                "error": failure.code,
-            },
-        )
+        # A flood is one line, else it would be a way to fill the disk.
+        if self._bucket.refused <= 1:
+            audit.record_refusal(self._sender, request.device, request.value, failure.code)
         self._reply(protocol.Result(request.id, ok=False, status=stage.value, error=failure))
 
     def _subscribe(self, request: protocol.Subscribe) -> None:

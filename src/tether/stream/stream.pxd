@@ -21,6 +21,8 @@ cdef class Consumer(Scope):
     cdef int lost(self, object cause) except -1
     cdef int drained(self) except -1
     cdef Py_ssize_t room(self) except -1
+    cdef Py_ssize_t target(self, char** where) except -1
+    cdef int filled(self, Py_ssize_t size) except -1
     cdef int send_again(self, object message) except -1
 
 

@@ -30,6 +30,12 @@ cdef extern from "<sys/socket.h>" nogil:
         SOL_SOCKET
         SO_LINGER
 
+cdef extern from "<sys/uio.h>" nogil:
+    struct iovec:
+        char* iov_base
+        size_t iov_len
+    ssize_t readv(int fd, const iovec* pieces, int count)
+
 cdef extern from "<arpa/inet.h>" nogil:
     const char* inet_ntop(int family, const void* address, char* text, unsigned int size)
     unsigned short ntohs(unsigned short value)
@@ -149,6 +155,14 @@ cdef class Consumer(Scope):
     cdef Py_ssize_t room(self) except -1:
         # How many bytes it takes now; 0 stops the reading until `stream.resume`.
         return self.stream.read_high
+
+    cdef Py_ssize_t target(self, char** where) except -1:
+        # Memory of its own that the next bytes belong into, and how many; 0 where it has none.
+        return 0
+
+    cdef int filled(self, Py_ssize_t size) except -1:
+        # So many bytes were received into that memory.
+        return 0
 
     cdef int send_again(self, object message) except -1:
         # A message that was not taken before.
@@ -365,8 +379,10 @@ cdef class Stream(Source):
         return 0
 
     cdef int receive(self) except -1:
-        cdef Py_ssize_t room, size
+        cdef Py_ssize_t room, size, wanted
         cdef int turns = READS_PER_TURN
+        cdef iovec pieces[2]
+        cdef char* place = NULL
         while self.readable and self.descriptor >= 0 and not self.at_eof:
             if self.is_draining:
                 room = self.home.receive_size
@@ -382,12 +398,26 @@ cdef class Stream(Source):
             if turns == 0:
                 return self.pend()
             turns -= 1
-            size = recv(self.descriptor, self.home.receive, room, 0)
+            wanted = 0
+            if self.consumer is not None and not self.is_draining:
+                wanted = self.consumer.target(&place)
+            if wanted:
+                pieces[0].iov_base = place
+                pieces[0].iov_len = wanted
+                pieces[1].iov_base = self.home.receive
+                pieces[1].iov_len = room
+                size = readv(self.descriptor, pieces, 2)
+            else:
+                size = recv(self.descriptor, self.home.receive, room, 0)
             if size > 0:
                 self.received += size
-                if size < room and self.is_tcp and not self.is_hung_up:
+                if size < wanted + room and self.is_tcp and not self.is_hung_up:
                     self.readable = False
-                self.deliver(self.home.receive, size)
+                if wanted:
+                    self.consumer.filled(min(size, wanted))
+                    size -= wanted
+                if size > 0:
+                    self.deliver(self.home.receive, size)
             elif size == 0:
                 self.at_eof = True
                 self.readable = False

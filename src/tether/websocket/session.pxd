@@ -16,7 +16,8 @@ cdef class WebSocket(Consumer):
     cdef Service service
     cdef object message_callback, drain_callback
     cdef bytearray buffer            # a frame header that is not complete, or what must wait
-    cdef bytearray message           # the message that is not complete
+    cdef bytearray message           # the fragments of a message that is not complete
+    cdef bytes whole                 # a message in one frame that is not complete: its memory
     cdef Ready messages              # for `recv`: what came and was not taken
     cdef Waiter receiver
     cdef Alarm ping_alarm, close_alarm
@@ -27,7 +28,7 @@ cdef class WebSocket(Consumer):
     cdef unsigned long long seen     # bytes received when silence was last measured
     cdef Utf8 text
     cdef unsigned char mask[4]
-    cdef unsigned char frame_opcode, message_opcode
+    cdef unsigned char message_opcode
     cdef bint frame_is_final, is_parsing, is_pinged, is_silent, is_stalled
     cdef bint close_sent, close_received, is_failed
     cdef int out_code
@@ -49,5 +50,6 @@ cdef class WebSocket(Consumer):
     cdef bint accepts(self, Frame* frame) except -1
     cdef int begin_frame(self, Frame* frame) except -1
     cdef int end_message(self) except -1
+    cdef int took(self, Py_ssize_t size) except -1
     cdef int go_on(self) except -1
     cdef int silence(self) except -1

@@ -334,13 +334,15 @@ cdef class WebSocket(Consumer):
         return False
 
     cdef int begin_frame(self, Frame* frame) except -1:
-        # A frame of a message that does not come in one piece.
+        # A frame whose payload is not all here, or one of several.
         if frame.opcode != CONTINUATION:
             self.message_opcode = frame.opcode
-            self.message = bytearray()
             start_text(&self.text)
+            if frame.is_final:
+                self.whole = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>frame.length)
+            else:
+                self.message = bytearray()
         self.fragments += 1
-        self.frame_opcode = frame.opcode
         self.frame_is_final = frame.is_final
         self.frame_left = frame.length
         self.frame_done = 0
@@ -350,23 +352,55 @@ cdef class WebSocket(Consumer):
         return 0
 
     cdef int take_payload(self, unsigned char* data, Py_ssize_t size) except -1:
+        # A piece of a frame, which is not unmasked yet.
         cdef Py_ssize_t have
-        apply_mask(data, size, self.mask, self.frame_done)
+        if self.state == OPEN:
+            if self.whole is not None:
+                memcpy(PyBytes_AS_STRING(self.whole) + self.frame_done, data, size)
+            else:
+                have = PyByteArray_GET_SIZE(self.message)
+                PyByteArray_Resize(self.message, have + size)
+                memcpy(PyByteArray_AS_STRING(self.message) + have, data, size)
+        return self.took(size)
+
+    cdef Py_ssize_t target(self, char** where) except -1:
+        if self.whole is None or self.frame_left < LONG or self.state != OPEN:
+            return 0
+        where[0] = PyBytes_AS_STRING(self.whole) + self.frame_done
+        return self.frame_left
+
+    cdef int filled(self, Py_ssize_t size) except -1:
+        if self.whole is None:
+            return 0
+        self.took(size)
+        if self.receiver is not None and self.messages is not None and self.messages.count:
+            wake(self)
+        return 0
+
+    cdef int took(self, Py_ssize_t size) except -1:
+        # The last `size` bytes of what came are new: unmask and judge them where they lie.
+        cdef unsigned char* piece = NULL
+        if self.whole is not None:
+            piece = <unsigned char*>PyBytes_AS_STRING(self.whole) + self.frame_done
+        elif self.message is not None:
+            piece = <unsigned char*>PyByteArray_AS_STRING(self.message)
+            piece += PyByteArray_GET_SIZE(self.message) - size
+        if piece != NULL and self.state == OPEN:
+            apply_mask(piece, size, self.mask, self.frame_done)
+            if self.message_opcode == TEXT and not check_text(&self.text, piece, size):
+                return self.break_off(INVALID_DATA, "text is not UTF-8")
         self.frame_done += size
         self.frame_left -= size
-        if self.state == OPEN:
-            if self.message_opcode == TEXT and not check_text(&self.text, data, size):
-                return self.break_off(INVALID_DATA, "text is not UTF-8")
-            have = PyByteArray_GET_SIZE(self.message)
-            PyByteArray_Resize(self.message, have + size)
-            memcpy(PyByteArray_AS_STRING(self.message) + have, data, size)
         if self.frame_left == 0 and self.frame_is_final:
             return self.end_message()
         return 0
 
     cdef int end_message(self) except -1:
-        cdef bytearray message = self.message
+        cdef object message = self.whole
         cdef unsigned char opcode = self.message_opcode
+        if message is None and self.message is not None:
+            message = bytes(self.message)
+        self.whole = None
         self.message = None
         self.message_opcode = 0
         self.fragments = 0
@@ -375,8 +409,8 @@ cdef class WebSocket(Consumer):
         if opcode == TEXT:
             if self.text.needed:
                 return self.break_off(INVALID_DATA, "text is not UTF-8")
-            return self.deliver(message.decode())
-        return self.deliver(bytes(message))
+            message = message.decode()
+        return self.deliver(message)
 
     cdef object make_message(self, unsigned char opcode, const char* data, Py_ssize_t size):
         # None where a text is not UTF-8.
@@ -535,6 +569,7 @@ cdef class WebSocket(Consumer):
         self.message_callback = None
         self.drain_callback = None
         self.message = None
+        self.whole = None
         if self.closed_by != "peer":
             # What the peer sent before its own orderly close may still be received.
             self.messages = None

@@ -16,13 +16,15 @@ class TokenBucket:
     [True, True, False, True]
     """
 
-    __slots__ = ("_burst", "_left", "_rate", "_when")
+    __slots__ = ("_burst", "_left", "_rate", "_when", "refused")
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = burst
         self._left = burst
         self._when: float | None = None
+        self.refused = 0
+        """How many were refused since the last one that was let through."""
 
     def take(self, now: float) -> bool:
         """Take one token at `now` (seconds of a clock that never goes back), if one is there."""
@@ -30,14 +32,12 @@ class TokenBucket:
             self._left = min(self._burst, self._left + (now - self._when) * self._rate)
         self._when = now
         if self._left < 1.0:
+            self.refused += 1
             return False
+        self.refused = 0
         self._left -= 1.0
         return True
 
     def wait(self) -> float:
         """Seconds from the last `take` until one more will be let through."""
         return max(0.0, (1.0 - self._left) / self._rate)
-
-    def full(self, now: float) -> bool:
-        """Tell whether nothing of it is used up at `now`, so that it need not be kept."""
-        return self._when is None or self._left + (now - self._when) * self._rate >= self._burst

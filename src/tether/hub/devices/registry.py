@@ -74,7 +74,7 @@ class Registry:
         They are told of every reading, of one that did not change too: its age did. A value the
         device cannot have (not a number, a bool from a sensor) makes it unavailable instead.
         """
-        before = device.state().status
+        before = device.last_recorded.status
         try:
             device.record(value, time=time.time(), monotonic=time.monotonic())
         except DeviceUnavailable as error:

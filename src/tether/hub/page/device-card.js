@@ -33,7 +33,7 @@ class Card extends HTMLElement {
     this.append(template.content.cloneNode(true));
     this.dataset.device = this.device;
     this.setAttribute("role", "group");
-    const heading = this.part("h3");
+    const heading = this.find("h3");
     heading.id = `name-${this.device}`;
     this.setAttribute("aria-labelledby", heading.id);
     this.built();
@@ -49,7 +49,7 @@ class Card extends HTMLElement {
   }
 
   /** @param {string} selector @returns {any} an element of the template */
-  part(selector) {
+  find(selector) {
     return this.querySelector(selector);
   }
 
@@ -57,13 +57,13 @@ class Card extends HTMLElement {
   write(selector, text) {
     if (this.written[selector] === text) return;
     this.written[selector] = text;
-    this.part(selector).textContent = text;
+    this.find(selector).textContent = text;
   }
 
   /** @param {string} selector @param {string} text nothing hides it */
   writeOrHide(selector, text) {
     this.write(selector, text);
-    this.part(selector).hidden = !text;
+    this.find(selector).hidden = !text;
   }
 
   /** Show the entry as it is. */
@@ -73,7 +73,7 @@ class Card extends HTMLElement {
     const state = this.store.stateOf(entry);
     this.dataset.status = state.status;
     this.write(".name", entry.device.name);
-    this.part(".badge").hidden = !entry.device.simulated;
+    this.find(".badge").hidden = !entry.device.simulated;
     this.writeOrHide(".reason", state.status === "unavailable" ? state.reason : "");
     this.show(entry, state);
     this.tick();
@@ -107,8 +107,8 @@ export class SensorCard extends Card {
 
   built() {
     // How long something runs is a straight line.
-    if (this.entry?.device.device_class === "duration") this.part(".chart").remove();
-    else this.resizes.observe(this.part(".chart"));
+    if (this.entry?.device.device_class === "duration") this.find(".chart").remove();
+    else this.resizes.observe(this.find(".chart"));
   }
 
   disconnectedCallback() {
@@ -129,13 +129,13 @@ export class SensorCard extends Card {
 
   /** Draw the chart before the next frame; a hidden page draws none. */
   draw() {
-    if (!this.part(".chart")) return;
+    if (!this.find(".chart")) return;
     this.drawing ||= requestAnimationFrame(() => {
       this.drawing = 0;
       const { entry } = this;
       if (!entry) return;
       const { device, points } = entry;
-      const chart = this.part(".chart");
+      const chart = this.find(".chart");
       const drawn = drawChart(chart, {
         points,
         now: this.store.now(),
@@ -166,9 +166,9 @@ export class ControlCard extends Card {
   }
 
   built() {
-    const toggle = this.part(".switch");
-    const slider = this.part(".slider");
-    const detail = this.part(".detail");
+    const toggle = this.find(".switch");
+    const slider = this.find(".slider");
+    const detail = this.find(".detail");
     detail.id = `detail-${this.device}`;
     for (const control of [toggle, slider]) {
       control.setAttribute("aria-labelledby", `name-${this.device}`);
@@ -178,7 +178,7 @@ export class ControlCard extends Card {
     slider.addEventListener("input", () => this.dragged());
     slider.addEventListener("change", () => this.released());
     const word = this.device.split(/[-_]/).find((part) => COLOURS.includes(part));
-    if (word) this.part(".bulb").dataset.colour = word;
+    if (word) this.find(".bulb").dataset.colour = word;
   }
 
   toggle() {
@@ -191,7 +191,7 @@ export class ControlCard extends Card {
 
   dragged() {
     this.dragging = true;
-    this.showLevel(Number(this.part(".slider").value));
+    this.showLevel(Number(this.find(".slider").value));
     const wait = this.sentAt + DRAG_EVERY - Date.now();
     this.dragTimer ??= setTimeout(() => {
       this.dragTimer = undefined;
@@ -209,7 +209,7 @@ export class ControlCard extends Card {
 
   sendLevel() {
     const { entry } = this;
-    const level = Number(this.part(".slider").value);
+    const level = Number(this.find(".slider").value);
     if (!entry || entry.state.value === level) return;
     if (entry.command?.phase === "pending") {
       // One at a time; what the finger says then goes out when the answer is there.
@@ -225,18 +225,18 @@ export class ControlCard extends Card {
   show({ device, command }, { status, value }) {
     const isLight = device.kind === "light";
     const pending = command?.phase === "pending";
-    const toggle = this.part(".switch");
+    const toggle = this.find(".switch");
     toggle.setAttribute("aria-checked", String(Boolean(value)));
     toggle.setAttribute("aria-busy", String(pending));
     this.dataset.command = command?.phase ?? "";
-    this.part(".slider").hidden = !isLight;
+    this.find(".slider").hidden = !isLight;
     if (isLight && typeof value === "number") {
       if (value > 0) this.lastLevel = value;
       if (!this.dragging && !pending) this.showLevel(value);
     }
     const level = isLight ? Number(value) / 100 : Number(Boolean(value));
-    this.part(".bulb").style.setProperty("--level", String(level));
-    this.part(".bulb").classList.toggle("lit", level > 0);
+    this.find(".bulb").style.setProperty("--level", String(level));
+    this.find(".bulb").classList.toggle("lit", level > 0);
     this.write(".value", pending ? "Switching…"
       : status === "unknown" ? "Not read yet"
       : status === "unavailable" ? "Unavailable"
@@ -253,7 +253,7 @@ export class ControlCard extends Card {
 
   /** @param {number} level percent */
   showLevel(level) {
-    const slider = this.part(".slider");
+    const slider = this.find(".slider");
     slider.value = String(level);
     slider.style.setProperty("--level", `${level}%`);
     slider.setAttribute("aria-valuetext", `${level} %`);

@@ -44,7 +44,7 @@ export class Store extends EventTarget {
       const message = /** @type {CustomEvent} */ (event).detail;
       if (typeof message.time === "number") this.#setClock(message.time, message.type);
       if (message.type === "snapshot") this.#takeSnapshot(message);
-      else if (message.type === "states") message.states.forEach((state) => this.#take(state));
+      else if (message.type === "states") for (const state of message.states) this.#take(state);
     });
   }
 
