@@ -1,4 +1,5 @@
-# The native modules: every .pyx below src/, one extension each. TETHER_BUILD chooses the flags.
+# The native modules: every .pyx below src/, one extension each. TETHER_BUILD chooses the flags,
+# or `nothing`: then the package is described, as an editable install needs it, and not compiled.
 # Knows nothing of what the modules do; pyproject.toml holds everything else.
 import os
 from pathlib import Path
@@ -6,7 +7,8 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-FLAGS = {
+FLAGS: dict[str, list[str]] = {
+    "nothing": [],
     "release": ["-O3", "-fno-semantic-interposition", "-fvisibility=hidden"],
     "sanitize": ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"],
 }
@@ -22,6 +24,7 @@ extensions = [
         extra_link_args=link,
     )
     for path in sorted(Path("src").rglob("*.pyx"))
+    if kind != "nothing"
 ]
 
 setup(

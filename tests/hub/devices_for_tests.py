@@ -18,6 +18,7 @@ class Lamp(Driver):
         self.gate.set()
         self.begun = asyncio.Event()
         self.on = False
+        self.reads = 0
         self.written: list[Value] = []
         self.busy = 0
         self.busiest = 0
@@ -25,6 +26,7 @@ class Lamp(Driver):
         self.error: Exception | None = None
 
     async def read(self, device: Device) -> Value:
+        self.reads += 1
         return self.on
 
     async def write(self, device: Device, value: Value) -> None:

@@ -99,11 +99,12 @@ def test_no_point_is_lost_or_turned_round_while_the_ring_grows(device: Device, p
 
 
 def test_points_that_age_out_make_room_in_the_ring(device: Device) -> None:
-    history = History(seconds=10, points=64)
+    history = History(seconds=10, points=7200)
     for second in range(1000):
         history.record(device, float(second), monotonic=second / 2)
     assert values(history, device, 10, 499.5) == [float(value) for value in range(979, 1000)]
     assert history.query(device, 10, monotonic=499.5).complete
+    assert len(history._rings[device.id].stamps) == 64, "no more memory than ten seconds need"
 
 
 def test_a_gap_is_told_once(device: Device) -> None:

@@ -183,6 +183,10 @@ class Board:
                 # Also for one that does not read: its own close would wait.
                 client.connection.socket.shutdown(socket.SHUT_RDWR)
         self._exits.close()
+        self.stop_serving()
+
+    def stop_serving(self) -> None:
+        """Stop the server as a signal would, with its clients connected."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(PATIENCE)

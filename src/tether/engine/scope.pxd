@@ -65,6 +65,7 @@ cdef class Scope(Member):
     cdef bint is_aborting, is_queued, is_finishing, is_released, is_late
     cdef int attach(self, Member member) except -1
     cdef int adopt(self, Scope child, bint held) except -1
+    cdef int guard(self) except -1
     cdef int check(self) except -1
     cdef object own_context(self)
     cdef object invoke(self, object callback, tuple args)

@@ -381,7 +381,7 @@ cdef class Scope(Member):
         Raises:
             Closed: it is closed already.
         """
-        self.engine.check_thread()
+        self.guard()
         if self.state == CLOSED:
             raise self.closed_error()
         if self.closers is None:
@@ -396,12 +396,12 @@ cdef class Scope(Member):
         Args:
             cause: why, None for an orderly close. The first cause wins.
         """
-        self.engine.check_thread()
+        self.guard()
         self.start_closing(cause)
 
     def abort(self, cause=None):
         """Close without waiting for tasks and without flushing."""
-        self.engine.check_thread()
+        self.guard()
         self.start_abort(cause)
 
     def wait_closed(self):
@@ -411,7 +411,7 @@ cdef class Scope(Member):
             RuntimeError: awaited in a task that this scope owns, which it would wait for.
         """
         cdef Closing closing = Closing.__new__(Closing)
-        self.engine.check_thread()
+        self.guard()
         if self.state != CLOSED and owns_task(self, asyncio.current_task()):
             raise RuntimeError("a task cannot wait for the close of the scope that waits for it")
         closing.loop = self.engine
@@ -427,6 +427,7 @@ cdef class Scope(Member):
 
     def tree(self):
         """This scope and all below it, one line each: state, age, what it holds."""
+        self.guard()
         lines = []
         draw(self, 0, lines)
         return "\n".join(lines)
@@ -437,12 +438,19 @@ cdef class Scope(Member):
 
     def report(self, message, error):
         """Hand a failure that nobody waits for to the loop's exception handler."""
+        self.guard()
         self.engine.call_exception_handler({"message": message, "exception": error, "scope": self})
 
     # Below: what the rooms above call natively.
 
+    cdef int guard(self) except -1:
+        # Before anything else that a user calls: the right thread, and a scope that was set up.
+        if self.engine is None:
+            raise RuntimeError(f"{type(self).__name__}.__init__ was not called")
+        return self.engine.check_thread()
+
     cdef int check(self) except -1:
-        self.engine.check_thread()
+        self.guard()
         if self.state != OPEN:
             raise self.closed_error()
         return 0

@@ -244,7 +244,7 @@ cdef class Stream(Source):
         Args:
             data: bytes, or anything with the buffer protocol (copied).
         """
-        self.engine.check_thread()
+        self.guard()
         if type(data) is not bytes:
             data = bytes(memoryview(data))
         if self.consumer is not None:
@@ -663,7 +663,7 @@ cdef class Reading(Awaiting):
 
 cdef Reading start_reading(Stream stream, Py_ssize_t size, bint exactly):
     cdef Reading reading = Reading.__new__(Reading)
-    stream.engine.check_thread()
+    stream.guard()
     if size < 0:
         raise ValueError(f"a number of bytes is 0 or more, got {size}")
     if stream.consumer is not None or stream.data_callback is not None:

@@ -118,7 +118,7 @@ cdef class WebSocket(Consumer):
         for the low mark, then takes it) or because the session is not open (nothing goes on the
         wire; awaiting raises `Closed`).
         """
-        self.engine.check_thread()
+        self.guard()
         if self.state != OPEN or not self.stream.can_write():
             return not_taken(self.stream, self, message)
         if self.stream.waiting_bytes() >= self.stream.write_high:
@@ -177,7 +177,7 @@ cdef class WebSocket(Consumer):
         Raises:
             ValueError: the code may not be sent, or the reason is too long.
         """
-        self.engine.check_thread()
+        self.guard()
         if self.state != OPEN:
             return
         if code is not None and not may_be_sent(code):
@@ -690,7 +690,7 @@ cdef class Receiving(Awaiting):
 
 cdef Receiving start_receiving(WebSocket ws, bint iterates):
     cdef Receiving receiving = Receiving.__new__(Receiving)
-    ws.engine.check_thread()
+    ws.guard()
     if ws.message_callback is not None:
         raise RuntimeError("the messages of this WebSocket go to on_message")
     receiving.loop = ws.engine

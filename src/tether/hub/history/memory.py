@@ -102,10 +102,9 @@ class History:
         ring = self._ring(device, stamp)
         if value is None and ring.count and math.isnan(ring.values[ring.position(ring.count - 1)]):
             return
+        # what is too old to be asked for makes room, so that a slow device's ring stays small
         while ring.count and ring.stamps[ring.first] < stamp - self.seconds:
             ring.drop()
-        # what was let go for its age is no gap until someone asks for more than that
-        ring.covered = max(ring.covered, stamp - self.seconds)
         ring.add(stamp, math.nan if value is None else float(value), self.points)
 
     def query(

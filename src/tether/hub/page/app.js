@@ -26,7 +26,12 @@ function arrange() {
     cards.delete(id);
   }
   const places = { controls: byId("controls"), readings: byId("readings") };
-  for (const [id, { device }] of store.entries) {
+  // Those without a chart come last, where their cards leave no hole.
+  const entries = [...store.entries];
+  const plain = (/** @type {import("./store.js").Entry} */ { device }) =>
+    Number(device.device_class === "duration");
+  entries.sort(([, one], [, other]) => plain(one) - plain(other));
+  for (const [id, { device }] of entries) {
     const place = device.writable ? places.controls : places.readings;
     let card = cards.get(id);
     if (!card) {
@@ -43,8 +48,12 @@ function arrange() {
   const { server } = store;
   if (!server) return;
   const simulated = [...store.entries.values()].some(({ device }) => device.simulated);
+  // A server that was given a name is called by it.
+  const title = server.name === "tether" ? "Devices" : server.name;
+  document.title = title;
+  byId("title").textContent = title;
   byId("place").textContent = location.host;
-  byId("server").textContent = `${server.name} ${server.version}, running since ` +
+  byId("server").textContent = `tether ${server.version}, running since ` +
     format.clock(server.started) + (simulated ? ". Simulated devices are marked." : ".");
 }
 

@@ -1,0 +1,12 @@
+# What Python sees of one attempt to connect (connecting.pyx). A test holds the two together.
+
+from collections.abc import Coroutine
+from typing import Any
+
+from tether.engine.scope import Scope
+from tether.stream.stream import Stream
+
+class Connecting(Scope):
+    def __init__(self, family: int, where: Any, *, owner: Scope | None = None) -> None: ...
+    def done(self) -> Coroutine[Any, Any, int]: ...
+    def hand_on(self, owner: Scope, peer: str) -> Stream: ...
