@@ -40,6 +40,7 @@ HUB_ROOMS: dict[str, frozenset[str]] = {
     "page": frozenset(),
 }
 
+_STRING = re.compile(r'"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'', re.DOTALL)
 _CIMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+(?P<source>[\w.]+)[ \t]+c?import\b[ \t]*(?P<names>\([^)]*\)|[^\n#]*)"
     r"|c?import[ \t]+(?P<plain>[\w.][\w., \t]*))",
@@ -95,7 +96,9 @@ def _without_strings(text: str) -> str:
     def blank(match: re.Match[str]) -> str:
         return re.sub(r"[^\n]", "", match[0])
 
-    return re.sub(r'"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'', blank, text, flags=re.DOTALL)
+    return re.sub(
+        r'"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'', blank, text, flags=re.DOTALL
+    )
 
 
 def _absolute(source: str, package: str) -> str:

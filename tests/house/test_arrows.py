@@ -65,9 +65,7 @@ def plant(root: Path, name: str, text: str) -> Path:
         ("hub/devices/a.py", "from tether.hub import protocol\n", "must not know"),
     ],
 )
-def test_the_checker_finds_a_wrong_arrow(
-    tmp_path: Path, name: str, text: str, said: str
-) -> None:
+def test_the_checker_finds_a_wrong_arrow(tmp_path: Path, name: str, text: str, said: str) -> None:
     (found,) = wrong_arrows(plant(tmp_path, name, text))
     assert found.startswith(f"{name}:")
     assert said in found

@@ -1,4 +1,4 @@
-"""Every file says what lives in it, is short, has a name that means something, and names no machine."""
+"""Every file says what lives in it, is short, has a good name, and names no machine."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def name_of(path: Path) -> str:
 
 
 def opening(text: str, suffix: str) -> str:
-    """The comment or docstring that a file opens with, without its marks; "" where there is none."""
+    """The comment or docstring that a file opens with, without its marks, or ""."""
     if suffix in (".js", ".css", ".c", ".h"):
         found = re.match(r"/\*(?P<block>.*?)\*/|(?P<lines>(?://[^\n]*\n)+)", text, re.DOTALL)
         return re.sub(r"^[ *]+|//", "", found[0].strip("/*"), flags=re.M) if found else ""
@@ -82,7 +82,11 @@ def opening(text: str, suffix: str) -> str:
 
 def test_there_are_files_to_look_at() -> None:
     names = {name_of(path) for path in SOURCE_FILES}
-    assert {"src/tether/engine/engine.pyx", "src/tether/errors.py", name_of(Path(__file__))} <= names
+    assert {
+        "src/tether/engine/engine.pyx",
+        "src/tether/errors.py",
+        name_of(Path(__file__)),
+    } <= names
 
 
 def test_every_source_file_opens_by_saying_what_lives_in_it() -> None:
@@ -95,12 +99,9 @@ def test_every_source_file_opens_by_saying_what_lives_in_it() -> None:
 
 
 def test_files_are_short() -> None:
-    long = {
-        name: lines
-        for path in SOURCE_FILES
-        if (lines := path.read_text().count("\n")) > LONGER.get(name := name_of(path), (LONGEST,))[0]
-    }
-    assert long == {}
+    sizes = {name_of(path): path.read_text().count("\n") for path in SOURCE_FILES}
+    longest = {name: LONGER.get(name, (LONGEST,))[0] for name in sizes}
+    assert {name: size for name, size in sizes.items() if size > longest[name]} == {}
 
 
 def test_every_exception_is_still_needed() -> None:
@@ -150,7 +151,9 @@ def test_the_opening_is_read(text: str, suffix: str, said: str) -> None:
     assert opening(text, suffix).strip() == said
 
 
-@pytest.mark.parametrize("line", ["cd /work/main", 'open("/root/x")', "/home/me/x", "https://pypi.org/x"])
+@pytest.mark.parametrize(
+    "line", ["cd /work/main", 'open("/root/x")', "/home/me/x", "https://pypi.org/x"]
+)
 def test_a_place_is_found(line: str) -> None:
     assert PLACES.search(line)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from devices_for_tests import Until
 from sysfs_tree import Tree
 
 from tether.hub.devices.model import Device
@@ -16,9 +17,6 @@ from tether.hub.devices.registry import Registry
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path / "sys")
-
-
-Until = Callable[[Registry, Callable[[], bool]], Awaitable[None]]
 
 
 @pytest.fixture

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from tether.hub.devices.driver import Driver
 from tether.hub.devices.model import Device, Kind, Value
+from tether.hub.devices.registry import Registry
+
+Until = Callable[[Registry, Callable[[], bool]], Awaitable[None]]
+"""The fixture that waits for a condition."""
 
 
 class Lamp(Driver):

@@ -12,8 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Until
-from devices_for_tests import Lamp, Meter
+from devices_for_tests import Lamp, Meter, Until
 from sysfs_tree import Tree
 
 import tether

@@ -35,6 +35,7 @@ DEFAULT_LINGER = 5.0
 
 cdef enum:
     LINGER_PASSED = 0
+    DEEPEST = 500
 
 #: The scope whose handler is running: the owner of what it connects and opens.
 current_scope = ContextVar("tether_scope")
@@ -358,9 +359,15 @@ cdef class Scope(Member):
 
         Raises:
             Closed: the scope is not open any more (`thing` is closed).
+            ValueError: `thing` is this scope, or owns it.
         """
         cdef Owned owned
-        cdef Scope child
+        cdef Scope child, above = self
+        self.guard()
+        while above is not None:
+            if above is thing:
+                raise ValueError("a scope cannot own itself, nor what owns it")
+            above = above.owner
         if self.state != OPEN:
             thing.close()
         self.check()
@@ -473,6 +480,13 @@ cdef class Scope(Member):
         return 0
 
     cdef int adopt(self, Scope child, bint held) except -1:
+        cdef Scope above = self
+        cdef int depth = 0
+        while above is not None:
+            above = above.owner
+            depth += 1
+        if depth > DEEPEST:
+            raise RecursionError(f"scopes may be nested {DEEPEST} deep")
         if child.engine is None:
             child.engine = self.engine
             child.created = self.engine.clock()

@@ -313,6 +313,10 @@ cdef class Connection(Consumer):
             self.start_closing(None)
         return 0
 
+    cdef int hung_up(self) except -1:
+        # Noticed although the buffer is full: its handler shall know at once.
+        return self.eof() if self.phase == RUNNING and not self.has_ended else 0
+
     cdef int on_alarm(self, int kind) except -1:
         cdef double now
         if kind == PARSE:
@@ -458,8 +462,9 @@ cdef class Request(Scope):
         return connection.replied()
 
     cdef int on_closing(self) except -1:
-        # A failure below, or a raising handler: it was logged, the client gets its answer.
-        if not self.is_answered and self.cause is not None and self.connection.state == OPEN:
+        # Closed before it was answered, by a failure (which was logged) or by its own handler:
+        # the client gets an answer all the same.
+        if not self.is_answered and self.connection.state == OPEN:
             if not self.connection.has_ended:
                 self.answer(HTTPError(500).response())
         return 0
@@ -502,6 +507,8 @@ cdef int upgrade(Request request, Consumer successor, bytes head) except -1:
     if connection is None or connection.phase != RUNNING or request.is_answered:
         raise Closed("the request was answered already")
     owner = connection.owner
+    if owner is None or owner.state != OPEN:
+        raise HTTPError(503, "the server stops")
     connection.stream.write_bytes(head)
     connection.move(UPGRADED)
     owner.adopt(successor, False)

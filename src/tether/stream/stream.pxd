@@ -18,6 +18,7 @@ cdef class Consumer(Scope):
     cdef int take_stream(self, Stream stream) except -1
     cdef int feed(self, char* data, Py_ssize_t size) except -1
     cdef int eof(self) except -1
+    cdef int hung_up(self) except -1
     cdef int lost(self, object cause) except -1
     cdef int drained(self) except -1
     cdef Py_ssize_t room(self) except -1
@@ -33,7 +34,7 @@ cdef class Stream(Source):
     cdef int descriptor
     cdef bint readable          # an edge said so, and nothing has said otherwise since
     cdef bint is_paused, at_eof, is_hung_up, in_unread, in_flushes, is_blocked, is_tcp
-    cdef bint wants_drain, lingers, is_draining
+    cdef bint wants_drain, lingers, is_draining, eof_told
     cdef int send_errno
     cdef Py_ssize_t write_high, write_low, read_high, drained_bytes
     cdef unsigned long long received, sent
@@ -55,6 +56,7 @@ cdef class Stream(Source):
     cdef int pend(self) except -1
     cdef int resume(self) except -1
     cdef int deliver(self, char* data, Py_ssize_t size) except -1
+    cdef int hand_on(self) except -1
     cdef int end_of_file(self) except -1
     cdef int wake_reader(self) except -1
     cdef int cannot_send(self, int number) except -1

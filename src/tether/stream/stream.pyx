@@ -46,6 +46,7 @@ cdef extern from "<arpa/inet.h>" nogil:
 cdef enum:
     FLUSH_DEADLINE = 16
     DRAIN_DEADLINE = 17
+    HAND_ON = 18
     READS_PER_TURN = 4
     DRAIN_LIMIT = 64 * 1024 * 1024
 
@@ -86,6 +87,8 @@ cdef class Outcome(Awaiting):
         return "<Outcome not taken>"
 
     cdef bint ready(self) except -1:
+        if self.message is None:
+            return True  # it was taken when it was awaited before
         if not self.stream.can_write() or (
             self.session is not None and self.session.state != OPEN
         ):
@@ -95,6 +98,8 @@ cdef class Outcome(Awaiting):
         return self.stream.waiting_bytes() < self.stream.write_high
 
     cdef object take(self):
+        if self.message is None:
+            return None
         if self.session is not None:
             self.session.send_again(self.message)
         else:
@@ -141,6 +146,10 @@ cdef class Consumer(Scope):
 
     cdef int eof(self) except -1:
         # The peer will send no more.
+        return 0
+
+    cdef int hung_up(self) except -1:
+        # The peer has left, while there is no room to read what it sent before.
         return 0
 
     cdef int lost(self, object cause) except -1:
@@ -277,10 +286,10 @@ cdef class Stream(Source):
         end of file, unless `on_eof` was set."""
         self.check()
         self.data_callback = callback
-        if self.inbox:
-            data = bytes(self.inbox)
+        if not self.inbox:
             self.inbox = None
-            self.engine.call_soon(self.hand_on, data)
+        if self.inbox is not None or self.at_eof:
+            self.set_alarm(0, HAND_ON)
         self.resume()
         return callback
 
@@ -288,6 +297,8 @@ cdef class Stream(Source):
         """Call `callback()` when the peer will send no more."""
         self.check()
         self.eof_callback = callback
+        if self.at_eof:
+            self.set_alarm(0, HAND_ON)
         return callback
 
     def on_drain(self, callback):
@@ -306,11 +317,6 @@ cdef class Stream(Source):
         self.check()
         self.is_paused = False
         self.resume()
-
-    def hand_on(self, data):
-        """Give bytes that came before `on_data` was set to its callback."""
-        if self.state == OPEN:
-            self.invoke_one(self.data_callback, data)
 
     cdef int start(self, Engine engine, int descriptor, Scope owner, bint held) except -1:
         # From here the descriptor is the stream's, whatever happens.
@@ -388,12 +394,16 @@ cdef class Stream(Source):
                 room = self.home.receive_size
             elif self.state != OPEN or self.is_paused:
                 return 0
+            elif self.data_callback is not None and self.inbox is not None:
+                return 0  # what came before the callback was set comes first
             elif self.consumer is not None:
                 room = self.consumer.room()
             else:
                 room = self.read_high - (0 if self.inbox is None else len(self.inbox))
             room = min(room, self.home.receive_size)
             if room <= 0:
+                if self.is_hung_up and self.consumer is not None:
+                    self.consumer.hung_up()
                 return 0
             if turns == 0:
                 return self.pend()
@@ -453,6 +463,18 @@ cdef class Stream(Source):
             waiter.wake()
         return 0
 
+    cdef int hand_on(self) except -1:
+        # What came before the callbacks were set.
+        cdef bytearray inbox = self.inbox
+        if self.state != OPEN:
+            return 0
+        if inbox is not None and self.data_callback is not None:
+            self.inbox = None
+            self.invoke_one(self.data_callback, bytes(inbox))
+        if self.at_eof and not self.eof_told and self.state == OPEN:
+            return self.end_of_file()
+        return self.resume()
+
     cdef int end_of_file(self) except -1:
         if self.is_draining:
             shut(self)
@@ -461,8 +483,10 @@ cdef class Stream(Source):
         elif self.consumer is not None:
             self.consumer.eof()
         elif self.eof_callback is not None:
+            self.eof_told = True
             self.invoke(self.eof_callback, ())
         elif self.data_callback is not None:
+            self.eof_told = True
             self.start_closing(None)
         else:
             self.wake_reader()
@@ -564,6 +588,8 @@ cdef class Stream(Source):
             self.start_abort(self.cause)
         elif kind == DRAIN_DEADLINE:
             shut(self)
+        elif kind == HAND_ON:
+            self.hand_on()
         else:
             Source.on_alarm(self, kind)
         return 0
