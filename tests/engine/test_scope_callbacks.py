@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 import tether
-from conftest import Reports
+from watch import Reports
 
 Begin = Callable[[tether.Scope, Callable[[], None]], object]
 

@@ -102,10 +102,7 @@ class Visit:
             self.counts["cut while sending"] += 1
             await reading
         finally:
-            if not reading.done():
-                reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reading
+            await stop(reading)
 
     async def leave(self, loop: asyncio.AbstractEventLoop, reading: asyncio.Task[None]) -> None:
         if reading.done():
@@ -122,10 +119,10 @@ class Visit:
         elif self.way == "mid-frame":
             frame = masked(self.last_words())
             await loop.sock_sendall(self.socket, frame[: self.random.randrange(1, len(frame))])
-            reading.cancel()
+            await stop(reading)
             await self.leave_roughly()
         else:
-            reading.cancel()
+            await stop(reading)
             if self.way == "silent":
                 await asyncio.sleep(self.random.uniform(0.2, 0.8))
             self.cut("vanish" if self.way == "vanish" else "reset")
@@ -178,7 +175,7 @@ class Visit:
             data = await self.receive(loop)
             if not data:
                 break
-        if frames and data is not None:
+        if len(frames) and data is not None:
             raise Foreign(f"the end came {len(frames)} bytes into a frame")
 
     async def receive(self, loop: asyncio.AbstractEventLoop) -> bytes | None:
@@ -210,11 +207,11 @@ class Visit:
         self.close_code = int.from_bytes(payload[:2], "big")
         reason = payload[2:].decode()
         self.counts[f"close code {self.close_code}"] += 1
-        allowed = {KILLED: self.token, 1000: "", 1011: ""}
-        if self.close_code not in allowed:
+        # 1001 answers a client that left without a word.
+        if self.close_code not in (KILLED, 1000, 1001, 1011):
             raise Foreign(f"closed with {self.close_code} {reason}")
-        if self.close_code == KILLED and reason != self.token:
-            raise Foreign(f"closed with the token of another: {reason}")
+        if reason != (self.token if self.close_code == KILLED else ""):
+            raise Foreign(f"closed for a reason of another: {reason}")
 
     def check_hub(self, message: dict[str, Any]) -> None:
         if message["type"] == "result":
@@ -234,6 +231,13 @@ class Visit:
                 raise Foreign(f"not subscribed to {state['device']}")
             if int(state["value"]) % METERS != meter:
                 raise Foreign(f"the value of another device: {state}")
+
+
+async def stop(reading: asyncio.Task[None]) -> None:
+    """End the reading before its socket is closed; what it found wrong is raised."""
+    reading.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await reading
 
 
 async def storm(address: str, count: int, at_once: int, seed: int) -> dict[str, Any]:

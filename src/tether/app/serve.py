@@ -20,7 +20,7 @@ def serve(
     **limits: Any,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then stop gracefully: running requests finish, sessions are
-    closed with 1001.
+    closed with 1001. A second signal stops at once.
 
     Args:
         application: an `App`.
@@ -43,8 +43,15 @@ async def _serve(
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
+    server: Server | None = None
+
+    def stop() -> None:
+        if stopped.is_set() and server is not None:
+            server.abort()  # asked twice: nobody is waited for any more
+        stopped.set()
+
     for number in signals:
-        loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stop)
     try:
         async with serving(application, address, **limits) as server:
             server.on_close(lambda cause: stopped.set())

@@ -600,7 +600,8 @@ cdef class Scope(Member):
                 if isinstance(member, Scope):
                     (<Scope>member).start_abort(cause)
                 elif isinstance(member, OwnedTask):
-                    (<OwnedTask>member).task.cancel()
+                    if isinstance(member, Driver):
+                        (<OwnedTask>member).task.cancel()  # the others were, by the close
                     member.leave()
         self.on_abort()
         self.schedule()
@@ -716,14 +717,14 @@ cdef int become_closed(Scope scope) except -1:
     if closers is not None:
         for closer in closers:
             call_closer(scope, closer)
+    scope.leave()
+    scope.context = None
+    if owner is not None and scope.is_held:
+        owner.member_closed(scope)
     scope.waiters = None
     if waiters is not None:
         for waiter in waiters:
             waiter.wake()
-    scope.leave()
-    if owner is not None and scope.is_held:
-        owner.member_closed(scope)
-    scope.context = None
     return 0
 
 

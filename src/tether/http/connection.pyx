@@ -29,6 +29,7 @@ cdef enum:
     DEADLINE = 32
     PARSE = 33
     STOP = 34
+    REQUESTS_PER_TURN = 32
 
 cdef double date_until = 0
 cdef bytes date_line = b""
@@ -103,6 +104,10 @@ cdef class Service(Acceptor):
         return connection.set_deadline(self.head_timeout)
 
 
+cdef inline Py_ssize_t waiting(bytearray buffer) noexcept:
+    return 0 if buffer is None else PyByteArray_GET_SIZE(buffer)
+
+
 cdef class Connection(Consumer):
     """One client's connection; `loop.tree()` shows it with its phase."""
 
@@ -130,9 +135,7 @@ cdef class Connection(Consumer):
     cdef Py_ssize_t room(self) except -1:
         if self.phase == BODY:
             return self.stream.read_high
-        return max(self.service.head_limit, self.stream.read_high) - (
-            0 if self.buffer is None else PyByteArray_GET_SIZE(self.buffer)
-        )
+        return max(self.service.head_limit, self.stream.read_high) - waiting(self.buffer)
 
     cdef int feed(self, char* data, Py_ssize_t size) except -1:
         if self.phase >= ENDING:
@@ -145,13 +148,20 @@ cdef class Connection(Consumer):
     cdef int advance(self) except -1:
         # From phase to phase, as far as the bytes reach.
         cdef unsigned char phase
+        cdef Py_ssize_t size
+        cdef int turns = REQUESTS_PER_TURN
         if self.is_parsing:
             return 0
         self.is_parsing = True
         try:
             while self.state == OPEN and self.successor is None:
                 phase = self.phase
-                if phase == IDLE and self.buffer:
+                size = waiting(self.buffer)
+                if phase == IDLE and size:
+                    if turns == 0:
+                        self.set_alarm(0, PARSE)  # others have waited long enough
+                        break
+                    turns -= 1
                     if self.stream.waiting_bytes() >= self.stream.write_high:
                         self.stream.wants_drain = True  # the client sends but does not read
                         break
@@ -161,7 +171,7 @@ cdef class Connection(Consumer):
                     self.take_head()
                 elif self.phase == BODY:
                     self.take_body()
-                if self.phase == phase:
+                if self.phase == phase and waiting(self.buffer) == size:
                     break
         except HTTPError as error:
             self.refuse(error)

@@ -14,8 +14,8 @@ import msgspec
 
 from tether.config.metrics import Counter
 from tether.config.settings import LimitSettings
-from tether.hub import protocol
-from tether.hub.access import TokenBucket, audit
+from tether.hub import audit, protocol
+from tether.hub.access import TokenBucket
 from tether.hub.commands import Command, Stage
 from tether.hub.devices.model import DeviceError
 from tether.hub.hub import Hub

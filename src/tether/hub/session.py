@@ -16,8 +16,8 @@ from typing import Any, Final, Protocol
 
 from tether.config.metrics import Counter
 from tether.config.settings import LimitSettings
-from tether.hub import protocol
-from tether.hub.access import TokenBucket, audit
+from tether.hub import audit, protocol
+from tether.hub.access import TokenBucket
 from tether.hub.broadcast import Broadcast
 from tether.hub.commands import Cancellable, Command, Stage
 from tether.hub.devices.model import Device, DeviceError, UnknownDevice

@@ -1,0 +1,19 @@
+import tether
+
+app = tether.App()
+leds = {"red": False, "green": False}
+
+
+def push(ws):
+    ws.send_json({"leds": leds, "temperature": 21 + 4 * sum(leds.values())})
+
+
+@app.websocket("/ws")
+async def board(ws):
+    ws.every(0.5, push, ws)  # belongs to ws, and ends with it, whatever ends it
+    async for name in ws:  # "red" or "green" switches that LED
+        leds[name] = not leds[name]
+        push(ws)
+
+
+tether.serve(app, "127.0.0.1:8080")
