@@ -90,6 +90,6 @@ $(made)/test: $(made)/environment pyproject.toml
 	@$(pip) --no-build-isolation --editable '.[test]'
 	@touch $@ $(made)/package
 
-$(made)/check: $(made)/environment pyproject.toml
-	@$(pip) --no-build-isolation --editable '.[test,check]'
+$(made)/check: $(made)/environment pyproject.toml benchmarks/requirements.txt
+	@$(pip) --no-build-isolation --editable '.[test,check]' --requirement benchmarks/requirements.txt
 	@touch $@ $(made)/package

@@ -14,7 +14,7 @@ import sysconfig
 def problem() -> str:
     """What is missing, in one line that a person can act on; "" where nothing is."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (that is the question)
         return (
             f"tether needs Python 3.11 or newer; {sys.executable} is {version}. "
             "Name another: make PYTHON=/path/to/python3.12 ..."

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from live_server import LiveServer
+from live_server import LiveServer, Serve, mirror_app
 
 import tether
-
-Serve = Callable[..., LiveServer]
 
 
 @pytest.fixture
@@ -35,20 +33,3 @@ def serve() -> Iterator[Serve]:
 def mirror(serve: Serve) -> LiveServer:
     """A server whose every answer says what it understood of the request."""
     return serve(mirror_app())
-
-
-def mirror_app() -> tether.App:
-    app = tether.App()
-
-    def mirror(request: tether.Request, rest: str = "") -> dict[str, Any]:
-        return {
-            "method": request.method,
-            "target": request.target,
-            "rest": rest,
-            "fields": request.headers.fields,
-            "body": request.body.decode("latin-1"),
-        }
-
-    app.route("/", methods=("GET", "POST"))(mirror)
-    app.route("/{rest}", methods=("GET", "POST"))(mirror)
-    return app

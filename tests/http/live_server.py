@@ -54,13 +54,13 @@ class LiveServer:
         return self
 
     def stop(self) -> None:
-        """Stop gracefully, and wait until it has stopped."""
+        """Stop gracefully, with what clients are left gone, and wait until it has stopped."""
+        for peer in self._peers:
+            peer.close()
         if self._thread.is_alive():
             self.loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(2 * PATIENCE)
         assert not self._thread.is_alive(), "the server does not stop"
-        for peer in self._peers:
-            peer.close()
 
     def begin_to_stop(self) -> None:
         """Begin to stop gracefully; returns when the server has entered closing."""
@@ -157,7 +157,9 @@ class Reply:
         self.reason = found[2].decode()
         self.fields: list[tuple[str, str]] = []
         for line in lines[1:]:
-            field = re.fullmatch(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ([^\x00-\x08\x0a-\x1f\x7f]*)", line)
+            field = re.fullmatch(
+                rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ([^\x00-\x08\x0a-\x1f\x7f]*)", line
+            )
             assert field, head
             self.fields.append((field[1].decode().lower(), field[2].decode("latin-1")))
         self.head = head
@@ -216,9 +218,7 @@ class Peer:
 
     def taken(self) -> int | None:
         """How many bytes of ours the server read; None where it has no such connection."""
-        found = re.search(
-            rf"{re.escape(self.name)} in=(\d+)", self.server.loop.tree()
-        )
+        found = re.search(rf"{re.escape(self.name)} in=(\d+)", self.server.loop.tree())
         return int(found[1]) if found else None
 
     def receive(self) -> bytes:
@@ -288,3 +288,23 @@ def chunked(body: bytes, *fields: str, path: str = "/") -> bytes:
     """A POST request whose chunked body is `body`, as it stands on the wire."""
     lines = [f"POST {path} HTTP/1.1", "Host: a", "Transfer-Encoding: chunked", *fields, "", ""]
     return "\r\n".join(lines).encode("latin-1") + body
+
+
+def mirror_app() -> tether.App:
+    app = tether.App()
+
+    def mirror(request: tether.Request, rest: str = "") -> dict[str, Any]:
+        return {
+            "method": request.method,
+            "target": request.target,
+            "rest": rest,
+            "fields": request.headers.fields,
+            "body": request.body.decode("latin-1"),
+        }
+
+    app.route("/", methods=("GET", "POST"))(mirror)
+    app.route("/{rest}", methods=("GET", "POST"))(mirror)
+    return app
+
+
+Serve = Callable[..., LiveServer]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import Serve, mirror_app
-from live_server import LiveServer, chunked, get
+from live_server import LiveServer, Serve, chunked, get, mirror_app
 
 REFUSED = {
     "0x prefix": b"0x5\r\nhello\r\n0\r\n\r\n",

@@ -1,4 +1,4 @@
-"""Limits on heads and bodies, counted across segments; the client can read the refusal (case 21)."""
+"""Limits on heads and bodies, counted across segments; a refusal can be read (case 21)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 import threading
 
 import pytest
-from conftest import Serve, mirror_app
-from live_server import LiveServer, Peer, chunked, get, post
+from live_server import LiveServer, Peer, Serve, chunked, get, mirror_app, post
 
 
 def pour(peer: Peer, data: bytes, times: int) -> threading.Thread:

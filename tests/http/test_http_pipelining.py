@@ -6,8 +6,7 @@ import asyncio
 import socket
 
 import pytest
-from conftest import Serve
-from live_server import PATIENCE, get, post
+from live_server import PATIENCE, Serve, get, post
 
 import tether
 

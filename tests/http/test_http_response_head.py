@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Serve
-from live_server import get
+from live_server import Serve, get
 
 import tether
 from tether import HTTPError, Response

@@ -20,8 +20,6 @@ from storm_wire import (
     CLOSE,
     KILLED,
     METERS,
-    PING,
-    PONG,
     STYLES,
     TEXT,
     Foreign,
@@ -193,13 +191,13 @@ class Visit:
             raise Foreign(f"a frame after the close frame: {payload[:80]!r}")
         if opcode == CLOSE:
             self.check_close(payload)
-        elif opcode in (PING, PONG):
-            raise Foreign("nobody asked for a ping here")
+        elif opcode != TEXT:
+            raise Foreign(f"nobody sends frames of kind {opcode} here")
         elif self.style == "hub":
             self.check_hub(json.loads(payload))
         else:
             number = read_number(self.token, payload.decode())
-            if opcode != TEXT or number != self.expected:
+            if number != self.expected:
                 raise Foreign(f"push {number} of {self.token}, expected {self.expected}")
             self.expected += 1
 

@@ -35,8 +35,10 @@ history_points = 200
 slow_client = 1
 """
 OURS = frozenset(
-    ("WebSocket", "Connection", "Request", "Stream", "Outcome", "Output", "Receiving")
-    + ("Timer", "OwnedTask", "Driver", "Replying", "Session", "Visitor")
+    (
+        *("WebSocket", "Connection", "Request", "Stream", "Outcome", "Output", "Receiving"),
+        *("Timer", "OwnedTask", "Driver", "Replying", "Session", "Visitor"),
+    )
 )
 """Types whose objects live as long as a client does."""
 

@@ -12,6 +12,7 @@ STYLES = ("timer", "message", "drain", "on_close", "task", "handler", "raise")
 """Where a session of `/storm/{style}/{token}` closes itself and a sibling (`raise`: fails)."""
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+KNOWN = frozenset((TEXT, BINARY, CLOSE, PING, PONG))
 KILLED = 4001
 """The close code of a session that another one closed; the reason is its own token."""
 
@@ -98,7 +99,7 @@ class Frames:
         while len(rest) - position >= 2:
             first, second = rest[position], rest[position + 1]
             opcode = first & 15
-            if first & 0xF0 != 0x80 or second & 0x80 or opcode not in (TEXT, CLOSE, PING, PONG):
+            if first & 0xF0 != 0x80 or second & 0x80 or opcode not in KNOWN:
                 raise Foreign(f"not a server's frame: {bytes(rest[position : position + 16])!r}")
             size, start = second, position + 2
             if size >= 126:

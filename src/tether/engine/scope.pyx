@@ -156,7 +156,7 @@ cdef class Driver(OwnedTask):
 
     cdef int limit(self) except -1:
         # The session entered closing: from now on the time counts.
-        if self.owner is not None and self.lateness is None:
+        if self.owner is not None and self.lateness is None and self.session.linger_time >= 0:
             self.lateness = Lateness.__new__(Lateness)
             self.lateness.driver = self
             self.owner.engine.timers.push(
@@ -251,7 +251,7 @@ cdef class Scope(Member):
         owner: the scope above; the running loop's root scope where left out.
         name: what `loop.tree()` calls it.
         linger: seconds its tasks get to end after `close` (default 5); then they are named in
-            the log and abandoned.
+            the log and abandoned. None waits for as long as they take.
 
     >>> import tether
     >>> async def main():
@@ -273,8 +273,9 @@ cdef class Scope(Member):
         above = owner
         above.check()
         self.label = name
-        self.linger_time = linger
         above.adopt(self, False)
+        self.linger_time = -1 if linger is None else linger
+        self.own_context()
 
     @property
     def name(self):
@@ -576,9 +577,9 @@ cdef class Scope(Member):
             for member in members:
                 if member.owner is self and not member.is_held:
                     member.end(cause)
-        if self.waiting:
+        if self.waiting and self.linger_time >= 0:
             self.linger_alarm = self.set_alarm(self.linger_time, LINGER_PASSED)
-        else:
+        elif not self.waiting:
             self.schedule()
         return 0
 

@@ -31,19 +31,21 @@ cdef class Connection(Consumer):
     cdef bytearray body
     cdef Request request
     cdef Alarm alarm
+    cdef unsigned long long sent_seen
     cdef double deadline, alarm_at, body_began
     cdef Py_ssize_t body_received
-    cdef bint is_parsing, has_ended, closes_after, is_counted
+    cdef bint is_parsing, has_ended, line_skipped, closes_after, is_counted
     cdef Consumer successor
     cdef int move(self, unsigned char phase) except -1
     cdef int advance(self) except -1
+    cdef bint skip_line(self) except -1
     cdef int take_head(self) except -1
     cdef int take_body(self) except -1
     cdef int run_handler(self) except -1
     cdef int refuse(self, object error) except -1
     cdef int write_response(self, object response, bint head_only) except -1
     cdef int replied(self) except -1
-    cdef int set_deadline(self, double seconds) except -1
+    cdef int set_deadline(self, double wait) except -1
     cdef int end_connection(self) except -1
     cdef int hand_over(self) except -1
 

@@ -13,6 +13,9 @@ import msgspec
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 
 from tether.engine.scope cimport CLOSED, CLOSING, OPEN
+from libc.math cimport INFINITY
+
+from tether.stream.limits cimport count, seconds
 from tether.http.parser cimport find_head_end, parse_request_head
 
 from tether.errors import Closed, ConnectionClosed, ProtocolError, ReadTimeout
@@ -57,33 +60,36 @@ cdef class Service(Acceptor):
             `body_grace` seconds (default 10).
         head_limit: bytes of a request head (default 32 KiB); `line_limit`: bytes of a target
             (8 KiB); `count_limit`: header fields (100); `body_limit`: bytes of a body (1 MiB).
-        max_connections: connections at once; the next one gets 503 (default 10,000).
+        max_connections: connections at once, WebSocket sessions among them; the next one gets 503
+            (default 10,000).
+
+    None switches a limit off.
     """
 
     def __init__(
         self,
         handler,
         *,
-        double head_timeout=10.0,
-        double idle_timeout=60.0,
-        double body_grace=10.0,
-        double body_rate=256.0,
-        Py_ssize_t head_limit=32 * 1024,
-        Py_ssize_t line_limit=8 * 1024,
-        Py_ssize_t count_limit=100,
-        Py_ssize_t body_limit=1024 * 1024,
-        Py_ssize_t max_connections=10_000,
+        head_timeout=10.0,
+        idle_timeout=60.0,
+        body_grace=10.0,
+        body_rate=256.0,
+        head_limit=32 * 1024,
+        line_limit=8 * 1024,
+        count_limit=100,
+        body_limit=1024 * 1024,
+        max_connections=10_000,
     ):
         self.handler = handler
-        self.head_timeout = head_timeout
-        self.idle_timeout = idle_timeout
-        self.body_grace = body_grace
-        self.body_rate = body_rate
-        self.head_limit = head_limit
-        self.line_limit = line_limit
-        self.count_limit = count_limit
-        self.body_limit = body_limit
-        self.max_connections = max_connections
+        self.head_timeout = seconds(head_timeout, "head_timeout")
+        self.idle_timeout = seconds(idle_timeout, "idle_timeout")
+        self.body_grace = seconds(body_grace, "body_grace")
+        self.body_rate = 0 if body_rate is None else body_rate
+        self.head_limit = count(head_limit, "head_limit")
+        self.line_limit = count(line_limit, "line_limit")
+        self.count_limit = count(count_limit, "count_limit")
+        self.body_limit = count(body_limit, "body_limit")
+        self.max_connections = count(max_connections, "max_connections")
 
     def attach_to(self, Listener listener):
         """Serve what `listener` accepts."""
@@ -98,7 +104,7 @@ cdef class Service(Acceptor):
         connection.is_session = True
         connection.is_counted = True
         self.connections += 1
-        if self.connections > self.max_connections:
+        if self.connections + self.sessions > self.max_connections:
             connection.phase = HEAD
             return connection.refuse(HTTPError(503, "too many connections"))
         return connection.set_deadline(self.head_timeout)
@@ -121,15 +127,17 @@ cdef class Connection(Consumer):
         self.phase = phase
         return 0
 
-    cdef int set_deadline(self, double seconds) except -1:
+    cdef int set_deadline(self, double wait) except -1:
         # One alarm serves all deadlines: a later one only moves the mark.
         cdef double now = self.engine.clock()
-        self.deadline = now + seconds
+        self.deadline = now + wait
+        if self.deadline == INFINITY:
+            return 0
         if self.alarm is not None and self.alarm.is_pending and self.alarm_at <= self.deadline:
             return 0
         self.drop_alarm(self.alarm)
         self.alarm_at = self.deadline
-        self.alarm = self.set_alarm(seconds, DEADLINE)
+        self.alarm = self.set_alarm(wait, DEADLINE)
         return 0
 
     cdef Py_ssize_t room(self) except -1:
@@ -156,6 +164,8 @@ cdef class Connection(Consumer):
         try:
             while self.state == OPEN and self.successor is None:
                 phase = self.phase
+                if phase == IDLE and not self.line_skipped and self.skip_line():
+                    break
                 size = waiting(self.buffer)
                 if phase == IDLE and size:
                     if turns == 0:
@@ -181,6 +191,17 @@ cdef class Connection(Consumer):
             return self.hand_over()
         return 0
 
+    cdef bint skip_line(self) except -1:
+        # One empty line before a request is ignored (RFC 9112, section 2.2); true where half of
+        # one has come, and the other half must be waited for.
+        cdef Py_ssize_t size = waiting(self.buffer)
+        if size == 1 and self.buffer[0] == 13:
+            return True
+        if size >= 2 and self.buffer[0] == 13 and self.buffer[1] == 10:
+            del self.buffer[:2]
+            self.line_skipped = True
+        return False
+
     cdef int take_head(self) except -1:
         cdef Py_ssize_t size = PyByteArray_GET_SIZE(self.buffer)
         cdef const char* data = PyByteArray_AS_STRING(self.buffer)
@@ -192,6 +213,7 @@ cdef class Connection(Consumer):
             self.scanned = size
             return 0
         self.scanned = 0
+        self.line_skipped = False
         head = parse_request_head(data, end, self.service.line_limit, self.service.count_limit)
         self.head = head
         del self.buffer[:end]
@@ -307,7 +329,9 @@ cdef class Connection(Consumer):
         if self.phase != RUNNING or cause is not None or self.state != OPEN:
             return self.start_closing(cause)
         self.closes_after = True
-        self.set_alarm(self.linger_time, STOP)
+        if self.linger_time >= 0:
+            self.drop_alarm(self.alarm)
+            self.alarm = self.set_alarm(self.linger_time, STOP)
         return 0
 
     cdef int eof(self) except -1:
@@ -341,9 +365,12 @@ cdef class Connection(Consumer):
         if now < self.deadline:
             return self.set_deadline(self.deadline - now)
         if self.phase == IDLE:
-            if self.scanned == 0 and self.request is None:
-                self.phase = ENDING
-                return self.start_closing(None)
+            if self.stream.waiting_bytes() and self.stream.sent != self.sent_seen:
+                # Not idle: the last reply is still on its way.
+                self.sent_seen = self.stream.sent
+                return self.set_deadline(self.service.idle_timeout)
+            self.phase = ENDING
+            return self.start_closing(None)
         elif self.phase == HEAD:
             return self.refuse(HTTPError(408, "the request head did not come in time"))
         elif self.phase == BODY:

@@ -14,6 +14,8 @@ cdef enum:
     VISIBLE = 2     # in a target: no space, no control, no octet above 126
     VALUE = 4       # in a field value: text, space and tab
     DIGIT = 8
+    NAME = 16       # in a registered name (RFC 3986, section 3.2.2)
+    LITERAL = 32    # between the brackets of an address
     MAX_DIGITS = 15        # of a Content-Length: below 2**53 in every implementation
     MAX_CHUNK_DIGITS = 8
     MAX_CHUNK_LINE = 256
@@ -28,6 +30,8 @@ for _code in range(256):
         | (VISIBLE if 0x21 <= _code <= 0x7E else 0)
         | (VALUE if _code == 9 or (_code >= 0x20 and _code != 0x7F) else 0)
         | (DIGIT if 0x30 <= _code <= 0x39 else 0)
+        | (NAME if _code < 128 and (chr(_code).isalnum() or chr(_code) in "-._~%!$&'()*+;=") else 0)
+        | (LITERAL if chr(_code) in "0123456789abcdefABCDEF:." else 0)
     )
     HEX[_code] = int(chr(_code), 16) if chr(_code) in "0123456789abcdefABCDEF" else -1
 
@@ -73,7 +77,7 @@ cdef RequestHead parse_request_head(
     # `data` is a whole head with its empty line, as `find_head_end` found it.
     cdef RequestHead head = RequestHead.__new__(RequestHead)
     cdef Py_ssize_t position, line_end, colon, begin, end
-    cdef bint has_host = False, has_coding = False
+    cdef bint has_host = False, has_coding = False, says_close = False
     head.length = -1
     position = request_line(head, data, size, line_limit)
     head.keeps_alive = head.minor >= 1
@@ -105,6 +109,8 @@ cdef RequestHead parse_request_head(
             if has_host:
                 raise HTTPError(400, "two Host fields")
             has_host = True
+            if not is_host(data + begin, end - begin):
+                raise HTTPError(400, "the Host field is not host:port")
         elif name == "content-length":
             if head.length >= 0:
                 raise HTTPError(400, "two Content-Length fields")
@@ -122,8 +128,8 @@ cdef RequestHead parse_request_head(
             for option in value.split(","):
                 option = option.strip(" \t").lower()
                 if option == "close":
-                    head.keeps_alive = False
-                elif option == "keep-alive" and head.minor == 0:
+                    says_close = True
+                elif option == "keep-alive":
                     head.keeps_alive = True
                 elif option == "upgrade":
                     head.has_upgrade = head.minor >= 1
@@ -131,6 +137,8 @@ cdef RequestHead parse_request_head(
             if value.lower() != "100-continue":
                 raise HTTPError(417, "only 100-continue can be expected")
             head.expects_continue = head.minor >= 1
+    if says_close:
+        head.keeps_alive = False  # whatever else was said beside it
     if not has_host and head.minor >= 1:
         raise HTTPError(400, "no Host field")
     if head.is_chunked and head.length >= 0:
@@ -142,7 +150,7 @@ cdef Py_ssize_t request_line(
     RequestHead head, const char* data, Py_ssize_t size, Py_ssize_t line_limit
 ) except -1:
     # method SP target SP HTTP-version CRLF; returns where the fields begin.
-    cdef Py_ssize_t position = 0, begin
+    cdef Py_ssize_t position = 0, begin, end
     while KIND[<unsigned char>data[position]] & TOKEN:
         position += 1
     if position == 0 or data[position] != 32:
@@ -158,6 +166,7 @@ cdef Py_ssize_t request_line(
     if position == begin or data[position] != 32:
         raise HTTPError(400, "the target is visible ASCII between two spaces")
     head.target = PyUnicode_DecodeLatin1(data + begin, position - begin, NULL)
+    end = position
     position += 1
     if size - position < 10 or data[position : position + 5] != b"HTTP/":
         raise HTTPError(400, "the request line ends with the version")
@@ -171,7 +180,53 @@ cdef Py_ssize_t request_line(
     if data[position + 5] != 49:
         raise HTTPError(505, "HTTP/1.1 is spoken here")
     head.minor = 1 if data[position + 7] > 48 else 0
+    check_target(head, data + begin, end - begin)
     return position + 10
+
+
+cdef int check_target(RequestHead head, const char* target, Py_ssize_t size) except -1:
+    # One of the four forms of RFC 9112, section 3.2; a fragment is part of none.
+    cdef Py_ssize_t index
+    for index in range(size):
+        if target[index] == 35:
+            raise HTTPError(400, "a target has no fragment")
+    if target[0] == 47:
+        return 0
+    if head.method == "OPTIONS" and size == 1 and target[0] == 42:
+        return 0
+    if head.method == "CONNECT":
+        if is_host(target, size):
+            return 0
+    elif b"://" in target[:size]:
+        index = 0
+        while KIND[<unsigned char>target[index]] & NAME:
+            index += 1
+        if index and target[index] == 58:
+            return 0
+    raise HTTPError(400, "the target is of no form that HTTP knows")
+
+
+cdef bint is_host(const char* text, Py_ssize_t size) noexcept:
+    # uri-host [ ":" port ] (RFC 9110, section 7.2); an empty one is allowed.
+    cdef Py_ssize_t index = 0
+    if size and text[0] == 91:
+        index = 1
+        while index < size and KIND[<unsigned char>text[index]] & LITERAL:
+            index += 1
+        if index < 4 or index == size or text[index] != 93:
+            return False
+        index += 1
+    else:
+        while index < size and KIND[<unsigned char>text[index]] & NAME:
+            index += 1
+    if index == size:
+        return True
+    if text[index] != 58:
+        return False
+    index += 1
+    while index < size and KIND[<unsigned char>text[index]] & DIGIT:
+        index += 1
+    return index == size
 
 
 cdef long long number(const char* data, Py_ssize_t size) except -1:
@@ -188,8 +243,32 @@ cdef long long number(const char* data, Py_ssize_t size) except -1:
 
 
 cdef enum:
-    SIZE_FIRST, SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER_START, TRAILER, TRAILER_LF
-    LAST_LF
+    SIZE_FIRST, SIZE, SIZE_LF, DATA, DATA_CR, DATA_LF
+    NAME_FIRST, NAME_REST, VALUE_FIRST, VALUE_REST, QUOTED, QUOTED_PAIR, QUOTED_END
+    TRAILER_START, TRAILER_NAME, TRAILER_VALUE, TRAILER_LF, LAST_LF
+
+
+cdef int after_extension(int state, unsigned char code) noexcept:
+    # name [ "=" ( token / quoted-string ) ], again after each ";"; -1 where it breaks the grammar.
+    if state == NAME_FIRST:
+        return NAME_REST if KIND[code] & TOKEN else -1
+    if state == VALUE_FIRST:
+        return QUOTED if code == 34 else VALUE_REST if KIND[code] & TOKEN else -1
+    if state == QUOTED:
+        return QUOTED_END if code == 34 else QUOTED_PAIR if code == 92 else (
+            QUOTED if KIND[code] & VALUE else -1
+        )
+    if state == QUOTED_PAIR:
+        return QUOTED if KIND[code] & VALUE else -1
+    if code == 13:
+        return SIZE_LF
+    if code == 59:
+        return NAME_FIRST
+    if state == QUOTED_END:
+        return -1
+    if state == NAME_REST and code == 61:
+        return VALUE_FIRST
+    return state if KIND[code] & TOKEN else -1
 
 
 cdef class ChunkedBody:
@@ -229,16 +308,15 @@ cdef class ChunkedBody:
             elif self.state == SIZE_FIRST:
                 raise HTTPError(400, "a chunk begins with its size")
             elif code == 59:
-                self.state = EXTENSION
+                self.state = NAME_FIRST
             elif code == 13:
                 self.state = SIZE_LF
             else:
                 raise HTTPError(400, "a chunk size is hexadecimal")
-        elif self.state == EXTENSION:
+        elif NAME_FIRST <= self.state <= QUOTED_END:
             self.line_size += 1
-            if code == 13:
-                self.state = SIZE_LF
-            elif not KIND[code] & VALUE or self.line_size > MAX_CHUNK_LINE:
+            self.state = after_extension(self.state, code)
+            if self.state < 0 or self.line_size > MAX_CHUNK_LINE:
                 raise HTTPError(400, "bad chunk extension")
         elif self.state == SIZE_LF:
             self.expect(code, 10)
@@ -259,14 +337,19 @@ cdef class ChunkedBody:
             if code == 13:
                 self.state = LAST_LF
             elif KIND[code] & TOKEN:
-                self.state = TRAILER
+                self.state = TRAILER_NAME
             else:
                 raise HTTPError(400, "bad trailer")
-        elif self.state == TRAILER:
+        elif self.state == TRAILER_NAME or self.state == TRAILER_VALUE:
             self.line_size += 1
             if self.line_size > MAX_TRAILERS:
                 raise HTTPError(431, "trailers too large")
-            if code == 13:
+            if self.state == TRAILER_NAME:
+                if code == 58:
+                    self.state = TRAILER_VALUE
+                elif not KIND[code] & TOKEN:
+                    raise HTTPError(400, "bad trailer")
+            elif code == 13:
                 self.state = TRAILER_LF
             elif not KIND[code] & VALUE:
                 raise HTTPError(400, "bad trailer")

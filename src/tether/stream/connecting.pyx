@@ -60,6 +60,7 @@ cdef class Connecting(Source):
         self.descriptor = -1
         descriptor = self.socket.detach()
         stream.start(self.home, descriptor, owner, False)
+        stream.own_context()
         self.start_closing(None)
         return stream
 

@@ -17,6 +17,7 @@ cdef class Listener(Source):
     cdef int descriptor
     cdef object socket, stream_callback, error_callback
     cdef Acceptor acceptor
+    cdef Alarm stop_alarm
     cdef readonly object address
     cdef readonly unsigned long long accepted_count
     cdef bint is_tcp, is_resting

@@ -35,6 +35,7 @@ cdef extern from *:
 cdef enum:
     ACCEPTS_PER_TURN = 64
     RESTED = 32
+    STOP_DEADLINE = 33
 
 cdef double REST_SECONDS = 0.1
 
@@ -127,6 +128,8 @@ cdef class Listener(Source):
         return 0
 
     cdef int on_alarm(self, int kind) except -1:
+        if kind == STOP_DEADLINE:
+            return self.start_abort(self.cause)
         if kind != RESTED:
             return Source.on_alarm(self, kind)
         if self.state == OPEN and self.is_resting:
@@ -135,7 +138,10 @@ cdef class Listener(Source):
         return 0
 
     cdef int on_closing(self) except -1:
-        # Whoever comes from here on is refused at once.
+        # Whoever comes from here on is refused at once; who is there gets his time, twice `linger`
+        # (for a handler, and for what it left to flush), and not a slow reader's eternity.
+        if self.linger_time >= 0:
+            self.stop_alarm = self.set_alarm(2 * self.linger_time + 1, STOP_DEADLINE)
         if self.descriptor >= 0:
             self.home.poller_.unwatch(self.descriptor)
             self.descriptor = -1
@@ -144,6 +150,11 @@ cdef class Listener(Source):
             if path:
                 with contextlib.suppress(OSError):
                     os.unlink(path)
+        return 0
+
+    cdef int on_closed(self) except -1:
+        self.drop_alarm(self.stop_alarm)
+        self.stop_alarm = None
         return 0
 
 

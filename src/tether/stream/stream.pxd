@@ -37,7 +37,7 @@ cdef class Stream(Source):
     cdef bint wants_drain, lingers, is_draining, eof_told
     cdef int send_errno
     cdef Py_ssize_t write_high, write_low, read_high, drained_bytes
-    cdef unsigned long long received, sent
+    cdef unsigned long long received, sent, sent_before
     cdef object peer_name, senders
     cdef unsigned char address[28]
     cdef Alarm finish_alarm

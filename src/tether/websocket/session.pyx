@@ -12,10 +12,12 @@ import msgspec
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 from tether.engine.scope cimport CLOSED, CLOSING, OPEN, Scope
 from tether.http.connection cimport upgrade
+from tether.stream.limits cimport count, seconds
 from tether.stream.stream cimport TAKEN, not_taken
 from tether.websocket.frames cimport (
     BINARY,
@@ -72,18 +74,19 @@ cdef class WebSocket(Consumer):
         self.peer = request.peer
         self.label = "websocket"
         self.is_session = True
-        self.message_limit = message_limit
-        self.fragment_limit = fragment_limit
+        self.message_limit = count(message_limit, "message_limit")
+        self.fragment_limit = count(fragment_limit, "fragment_limit")
         self.ping_interval = 0 if ping_interval is None else ping_interval
-        self.pong_timeout = pong_timeout
-        self.close_timeout = close_timeout
+        self.pong_timeout = seconds(pong_timeout, "pong_timeout")
+        self.close_timeout = seconds(close_timeout, "close_timeout")
+        high = count(write_high, "write_high")
         self.latency_ = -1
         self.closed_by = ""
         self.service = request.connection.service
         upgrade(request, self, head)
         self.service.sessions += 1
-        self.stream.write_high = write_high
-        self.stream.write_low = write_low
+        self.stream.write_high = high
+        self.stream.write_low = min(high, count(write_low, "write_low"))
         if self.ping_interval > 0:
             self.ping_alarm = self.set_alarm(self.ping_interval, SILENCE)
 
@@ -591,7 +594,8 @@ cdef class WebSocket(Consumer):
             # Nobody there who could answer by the rules: it is told, and the line is cut.
             self.stream.lingers = self.is_failed
             return self.stream.start_closing(self.cause)
-        self.close_alarm = self.set_alarm(self.close_timeout, HANDSHAKE_DEADLINE)
+        if self.close_timeout != INFINITY:
+            self.close_alarm = self.set_alarm(self.close_timeout, HANDSHAKE_DEADLINE)
         self.stream.resume()
         return 0
 
@@ -623,7 +627,7 @@ cdef class WebSocket(Consumer):
             return 0
         if self.stream.received != self.seen or self.must_wait():
             self.is_pinged = False
-        elif self.is_pinged:
+        elif self.is_pinged and self.pong_timeout != INFINITY:
             self.is_silent = True
             return self.start_closing(
                 ReadTimeout("no sign of life after a ping", phase="message", peer=self.peer,
@@ -635,7 +639,7 @@ cdef class WebSocket(Consumer):
             self.write_frame(PING, b"", 0)
         self.seen = self.stream.received
         self.ping_alarm = self.set_alarm(
-            self.pong_timeout if self.is_pinged else self.ping_interval, SILENCE
+            min(self.pong_timeout, 86400.0) if self.is_pinged else self.ping_interval, SILENCE
         )
         return 0
 

@@ -1,0 +1,34 @@
+"""The servers of these tests are those of tests/http."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tether
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "http"))
+
+from live_server import LiveServer, Serve
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """`serve(app, **limits)` starts a server; a test that causes a problem takes it from
+    `server.problems`."""
+    servers: list[LiveServer] = []
+
+    def start(app: tether.App, **limits: Any) -> LiveServer:
+        server = LiveServer(app, **limits)
+        servers.append(server)
+        return server.start()
+
+    yield start
+    for server in servers:
+        server.stop()
+    for server in servers:
+        assert server.messages() == []
