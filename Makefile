@@ -44,7 +44,7 @@ test: $(made)/native $(made)/test
 check: $(made)/native $(made)/check
 	$(python) -m ruff check $(checked)
 	$(python) -m ruff format --check $(checked)
-	$(python) -m mypy --strict src tests benchmarks examples tools
+	$(python) -m mypy --strict src tests benchmarks tools
 	$(python) tools/check_docs.py
 
 bench: $(made)/native $(made)/package
@@ -54,7 +54,7 @@ sanitize: $(made)/native $(made)/test
 	PYTHON=$(abspath $(python)) tools/sanitize $(ARGS)
 
 autobahn: $(made)/native $(made)/test
-	PYTHON=$(abspath $(python)) tools/autobahn $(ARGS)
+	$(python) tools/autobahn $(ARGS)
 
 clean:
 	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info

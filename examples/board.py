@@ -1,3 +1,4 @@
+# Clients switch LEDs in real time, and each has the temperature pushed to it.
 import tether
 
 app = tether.App()
@@ -10,10 +11,9 @@ def push(ws):
 
 @app.websocket("/ws")
 async def board(ws):
-    ws.every(0.5, push, ws)  # belongs to ws, and ends with it, whatever ends it
+    ws.every(0.1, push, ws)  # belongs to ws, and ends with it, whatever ends it
     async for name in ws:  # "red" or "green" switches that LED
         leds[name] = not leds[name]
-        push(ws)
 
 
 tether.serve(app, "127.0.0.1:8080")

@@ -12,7 +12,18 @@ import socket
 from dataclasses import dataclass
 from typing import Self
 
-PHASES = ("resolve", "connect", "tls", "tunnel", "send", "head", "body", "upgrade", "message")
+PHASES = (
+    "resolve",
+    "connect",
+    "accept",
+    "tls",
+    "tunnel",
+    "send",
+    "head",
+    "body",
+    "upgrade",
+    "message",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,18 +15,9 @@ from typing import Any
 import pytest
 
 import tether
+from plain_sockets import open_socket
 
 INTERRUPTS = [KeyboardInterrupt, SystemExit]
-
-
-def open_socket(address: str) -> socket.socket:
-    """A plain blocking socket, connected to `address`."""
-    if address.startswith("unix:"):
-        client = socket.socket(socket.AF_UNIX)
-        client.connect(address[5:])
-        return client
-    host, port = address.split(":")
-    return socket.create_connection((host, int(port)))
 
 
 def interrupt(kind: type[BaseException]) -> None:

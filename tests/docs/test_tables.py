@@ -76,6 +76,19 @@ def test_phases() -> None:
     assert set(rows) == fields
 
 
+@pytest.mark.parametrize("room", ["engine", "stream", "aio", "http", "websocket", "app"])
+def test_the_architecture_names_every_file_of_a_room(room: str) -> None:
+    rows = dict(table("docs/architecture.md", "room", "files, and what each is for"))
+    named = re.findall(r"(?:^|· )`?(\w+)`? ", rows[f"{room}/"] + " ")
+    there = {
+        path.stem
+        for path in (ROOT / "src" / "tether" / room).iterdir()
+        if path.suffix in (".py", ".pyx", ".pxd") and path.stem != "__init__"
+    }
+    assert set(named) == there
+    assert len(named) == len(there)
+
+
 def number(text: str) -> float:
     found = re.fullmatch(r"([0-9.]+)(?: (?:s|B|B/s))?", text)
     assert found, text

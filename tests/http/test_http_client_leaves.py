@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 
 import pytest
 from live_server import LiveServer, Peer, Serve, get, post
@@ -184,3 +185,24 @@ def test_many_leave_at_once(serve: Serve) -> None:
         leave(peer, "FIN" if index % 2 else "RST")
     server.until(server.is_idle)
     assert sorted(watched.events) == ["cancelled"] * 50 + ["closed"] * 50
+
+
+def test_leaving_before_the_handlers_first_step(serve: Serve) -> None:
+    # The request and its end come in one piece: the handler's coroutine must not be forgotten.
+    watched = Watched()
+    server = serve(watched.app)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+
+        def both() -> None:
+            for peer in peers:
+                peer.send(get())
+                peer.half_close()
+
+        peers = [server.peer() for _ in range(5)]
+        server.until(lambda: server.server.connections == 5)
+        server.call(both)
+        for peer in peers:
+            assert peer.rest() == b""
+        server.until(server.is_idle)
+    assert [str(warning.message) for warning in caught] == []

@@ -1,7 +1,7 @@
 """The real device server in the storm, with sessions beside it that close themselves and others.
 
-Run as a program: it prints its address, then answers each line `measure` with a line of JSON about
-what it holds, until `stop`. Knows nothing of who connects.
+Run as a program: it prints its address, then answers each line `look` with a line of JSON about
+what it holds, and `sweep` after it collected its garbage, until `stop`. Knows nothing of clients.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ from tether.hub.hub import Hub
 from tether.hub.server import build, limits_of
 
 PUSH_SECONDS = 0.005
+HEAD_SECONDS = 5.0
+"""So long does a client that vanished in the middle of its handshake stay."""
+
 SETTINGS = """
 [hub]
 history_points = 200
@@ -175,9 +178,7 @@ class Problems(logging.Handler):
 
 
 def measure(loop: tether.Loop, server: Server, arena: Arena, problems: Problems) -> dict[str, Any]:
-    """What this process holds, after it was swept."""
-    while gc.collect():
-        pass
+    """What this process holds."""
     status = Path("/proc/self/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found
@@ -253,12 +254,17 @@ async def main() -> None:
     def begin(server: Server) -> None:
         server.every(PUSH_SECONDS, publish)
 
-    async with app.listen("127.0.0.1:0", head_timeout=2.0, **limits_of(settings)) as server:
+    async with app.listen(
+        "127.0.0.1:0", head_timeout=HEAD_SECONDS, **limits_of(settings)
+    ) as server:
         stopped = asyncio.Event()
 
         def command() -> None:
             line = sys.stdin.readline()
-            if line == "measure\n":
+            if line == "sweep\n":
+                while gc.collect():
+                    pass
+            if line in ("look\n", "sweep\n"):
                 print(json.dumps(measure(loop, server, arena, problems)), flush=True)
             else:
                 stopped.set()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from tether.engine.engine import Engine
+from tether.engine.scope import DEFAULT_LINGER
+
+_log = logging.getLogger("tether")
 
 T = TypeVar("T")
 
@@ -46,6 +50,9 @@ class Loop(Engine, asyncio.SelectorEventLoop):
     'Loop'
     """
 
+    # Until asyncio's own __init__ ran there is nothing to close.
+    _closed = True
+
     def __init__(self, *, poller: str | None = None, flush_every: int = 32) -> None:
         Engine.__init__(self, poller=poller, flush_every=flush_every)
         asyncio.SelectorEventLoop.__init__(self, _NoSelector())
@@ -73,14 +80,24 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
         try:
             return runner.run(main)
         finally:
-            runner.run(_close_root())
+            runner.run(_end())
 
 
-async def _close_root() -> None:
+async def _end() -> None:
+    # The root closes gracefully; then whoever is left gets `LINGER` seconds, and not for ever, as
+    # asyncio's own runner would wait for a task that swallows its cancellation.
     loop = asyncio.get_running_loop()
     assert isinstance(loop, Loop)
     loop.scope.close()
     await loop.scope.wait_closed()
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=DEFAULT_LINGER)
+        for task in late:
+            _log.warning("abandoned after %g s of linger: %s", DEFAULT_LINGER, task.get_name())
+            asyncio._unregister_task(task)  # documented for those who extend asyncio
 
 
 async def to_thread(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:

@@ -20,6 +20,8 @@ _KNOWN_METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"}
 )
 
+_UPGRADED = object()  # the request became a session: there is nothing to answer
+
 
 class App:
     """Handlers for paths: plain or async functions.
@@ -106,55 +108,48 @@ class App:
         return serving(self, address, **limits)
 
     def handle(self, request: Request) -> Any:
-        """Answer a request: a `Response`, a coroutine of one, or None after an upgrade."""
+        """Answer a request: a `Response`, a coroutine, or None after an upgrade."""
         try:
             for index, hook in enumerate(self.request_hooks):
+                if inspect.iscoroutinefunction(hook):
+                    return self._go_on(request, index)
                 answer = hook(request)
-                if inspect.iscoroutine(answer):
-                    return self._go_on(request, index, answer)
                 if answer is not None:
                     return as_response(answer)
             answer = self._run(request)
-            return self._finish(answer) if inspect.iscoroutine(answer) else answer
+            return answer if inspect.iscoroutine(answer) else self._answered(answer)
         except HTTPError as error:
             return error.response()
 
-    async def _go_on(self, request: Request, index: int, answer: Any) -> Response | None:
-        # The rest of `handle`, after a hook that is async.
-        try:
-            answer = await answer
-            for hook in self.request_hooks[index + 1 :]:
-                if answer is not None:
-                    break
-                answer = hook(request)
-                if inspect.iscoroutine(answer):
-                    answer = await answer
-            if answer is None:
-                answer = self._run(request)
-                if inspect.iscoroutine(answer):
-                    answer = await answer
-        except HTTPError as error:
-            return error.response()
-        return as_response(answer) if answer is not None else None
+    def convert(self, value: Any) -> Response:
+        """The response that a handler's result means; see `as_response`."""
+        return as_response(value)
 
-    async def _finish(self, answer: Any) -> Response:
-        try:
-            return as_response(await answer)
-        except HTTPError as error:
-            return error.response()
+    async def _go_on(self, request: Request, index: int) -> Response | None:
+        # The rest of `handle`, from the first hook that is async.
+        for hook in self.request_hooks[index:]:
+            answer = hook(request)
+            if inspect.iscoroutine(answer):
+                answer = await answer
+            if answer is not None:
+                return as_response(answer)
+        answer = self._run(request)
+        return self._answered(await answer if inspect.iscoroutine(answer) else answer)
+
+    @staticmethod
+    def _answered(answer: Any) -> Response | None:
+        return None if answer is _UPGRADED else as_response(answer)
 
     def _run(self, request: Request) -> Any:
-        # A response, a coroutine, or None after an upgrade.
-        path = request.path
-        found = self.routes.find(request.method, path)
+        # What the handler returned: a value or a coroutine, or `_UPGRADED`.
+        found = self.routes.find(request.method, request.raw_path)
         if found is None:
-            raise self._no_route(request.method, path)
+            raise self._no_route(request.method, request.raw_path)
         route, arguments = found
         if route.options is not None:
             self._open_session(request, route, arguments)
-            return None
-        answer = route.handler(request, **arguments)
-        return answer if inspect.iscoroutine(answer) else as_response(answer)
+            return _UPGRADED
+        return route.handler(request, **arguments)
 
     def _open_session(self, request: Request, route: Route, arguments: dict[str, Any]) -> None:
         ws: WebSocket = accept(request, **(route.options or {}))

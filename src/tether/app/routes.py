@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
+
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?")
+_ENCODED_SLASH = "\udc2f"  # a slash inside a segment separates nothing; no text can hold this one
 
 _PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
 
@@ -74,7 +80,12 @@ class Routes:
             self.plain.setdefault(pattern, []).append(route)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, Any]] | None:
-        """The route for a request and its path parameters, or None."""
+        """The route for a request and its path parameters, or None.
+
+        Args:
+            path: as it was sent; its segments are decoded here, each for itself.
+        """
+        path = _decode(path)
         for route in self.plain.get(path, ()):
             if method in route.methods:
                 return route, {}
@@ -85,6 +96,7 @@ class Routes:
 
     def allowed(self, path: str) -> list[str]:
         """The methods that this path has, in alphabetical order."""
+        path = _decode(path)
         found: set[str] = set()
         for route in self.plain.get(path, ()):
             found |= route.methods
@@ -111,8 +123,27 @@ def _converters(
         if name not in parameters:
             raise ValueError(f"{pattern!r} names {name!r}, which its handler does not take")
         kind = parameters[name].annotation
-        converters[name] = kind if kind in (int, float) else str
+        converters[name] = {int: _whole_number, float: _number}.get(kind, str)
     return converters
+
+
+def _decode(path: str) -> str:
+    if "%" not in path:
+        return path
+    return "/".join(unquote(part).replace("/", _ENCODED_SLASH) for part in path.split("/"))
+
+
+def _whole_number(text: str) -> int:
+    # `int` would also take spaces, underscores and the digits of other scripts.
+    if not _WHOLE_NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+        raise ValueError(text)
+    return float(text)
 
 
 def _match(route: Route, path: str) -> dict[str, Any] | None:
@@ -120,6 +151,9 @@ def _match(route: Route, path: str) -> dict[str, Any] | None:
     if found is None:
         return None
     try:
-        return {name: route.converters[name](text) for name, text in found.groupdict().items()}
+        return {
+            name: route.converters[name](text.replace(_ENCODED_SLASH, "/"))
+            for name, text in found.groupdict().items()
+        }
     except ValueError:
         return None  # not of the parameter's type: not this route

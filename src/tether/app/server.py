@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from tether.engine.scope import Scope, current_scope
 from tether.http.connection import Request, Service
+from tether.http.messages import Response
 from tether.stream.listener import Listener, bind
 
 
@@ -18,7 +19,10 @@ class Application(Protocol):
     start_hooks: list[Callable[[Server], Any]]
 
     def handle(self, request: Request) -> Any:
-        """Answer a request."""
+        """Answer a request: a `Response`, a coroutine, or None after an upgrade."""
+
+    def convert(self, value: Any) -> Response:
+        """The response that a handler's result means."""
 
 
 class Server(Listener):
@@ -43,7 +47,7 @@ class Server(Listener):
         reuse_port: bool = False,
         **limits: Any,
     ) -> None:
-        self.service = Service(application.handle, **limits)
+        self.service = Service(application.handle, convert=application.convert, **limits)
         listening = bind(address, reuse_port=reuse_port)
         try:
             super().__init__(

@@ -238,6 +238,7 @@ cdef class Engine(Dispatcher):
             finally:
                 self.is_sleeping = False
         PyErr_CheckSignals()
+        self.now = self.clock()
         self.dispatch()
         if self.unread.count:
             self.read_unread()

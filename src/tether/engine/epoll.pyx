@@ -132,6 +132,7 @@ cdef class Epoll(Poller):
         return 0
 
     cdef int shut(self) except -1:
+        Poller.shut(self)
         if self.descriptor >= 0:
             close(self.descriptor)
             self.descriptor = -1

@@ -117,7 +117,14 @@ cdef class Poller:
         raise NotImplementedError
 
     cdef int shut(self) except -1:
-        # Gives back the poller's own descriptor.
+        # Forgets every source, and gives back the poller's own descriptor.
+        cdef Py_ssize_t index
+        cdef PyObject* source
+        for index in range(self.slot_count):
+            source = self.slots[index].source
+            if source != NULL:
+                self.slots[index].source = NULL
+                Py_DECREF(<object>source)
         return 0
 
 

@@ -62,7 +62,7 @@ cdef class Scope(Member):
     cdef Py_ssize_t waiting
     cdef unsigned char state
     cdef bint is_session    # a failure below it closes it, and stops there
-    cdef bint is_aborting, is_queued, is_finishing, is_released, is_late
+    cdef bint is_aborting, is_queued, is_finishing, is_released, is_late, is_told
     cdef int attach(self, Member member) except -1
     cdef int adopt(self, Scope child, bint held) except -1
     cdef int guard(self) except -1
@@ -78,6 +78,7 @@ cdef class Scope(Member):
     cdef Alarm set_alarm(self, double seconds, int kind)
     cdef int drop_alarm(self, Alarm alarm) except -1
     cdef object closed_error(self)
+    cdef object ended_error(self, bint has_waited)
     cdef Driver start_driver(self, object coroutine, Scope session)
     # What a kind of scope fills in:
     cdef int on_closing(self) except -1

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Protocol, Self, TypeVar, TypeVarTuple, Unpack
 
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
@@ -24,12 +24,12 @@ class Timer:
 
 class Scope:
     def __init__(
-        self, owner: Scope | None = None, *, name: str = "", linger: float = 5.0
+        self, owner: Scope | None = None, *, name: str = "", linger: float | None = 5.0
     ) -> None: ...
     @property
     def name(self) -> str: ...
     @property
-    def state(self) -> Literal["open", "closing", "closed"]: ...
+    def state(self) -> str: ...
     @property
     def closing(self) -> bool: ...
     @property

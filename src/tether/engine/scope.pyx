@@ -19,7 +19,8 @@ from cpython.object cimport PyObject_CallObject
 from libc.math cimport floor
 
 from tether.engine.lifecycle import LIFE_CYCLE, STATES
-from tether.errors import Closed, NetworkError
+from tether.engine.waiter cimport wake_all
+from tether.errors import Closed, NetworkError, own_copy
 
 cdef extern from "Python.h":
     object PyObject_CallOneArg(object callable, object argument)
@@ -374,6 +375,8 @@ cdef class Scope(Member):
         self.check()
         if isinstance(thing, Scope):
             child = thing
+            if child.engine is not self.engine:
+                raise ValueError("a scope of another loop cannot be owned")
             if child.state == OPEN and not child.is_held:
                 child.leave()
                 self.adopt(child, False)
@@ -405,11 +408,15 @@ cdef class Scope(Member):
             cause: why, None for an orderly close. The first cause wins.
         """
         self.guard()
+        if self.state == OPEN:
+            self.is_told = True  # who closes it with a cause knows the cause
         self.start_closing(cause)
 
     def abort(self, cause=None):
         """Close without waiting for tasks and without flushing."""
         self.guard()
+        if self.state == OPEN:
+            self.is_told = True
         self.start_abort(cause)
 
     def wait_closed(self):
@@ -467,6 +474,14 @@ cdef class Scope(Member):
         error = Closed(f"{self.name} is {STATE_NAMES[self.state]}")
         error.__cause__ = self.cause
         return error
+
+    cdef object ended_error(self, bint has_waited):
+        # Who waited when it ended gets the cause itself, and so does the first who comes where
+        # nobody waited; who comes later gets `Closed` from the cause.
+        if self.cause is not None and (has_waited or not self.is_told):
+            self.is_told = True
+            return own_copy(self.cause)
+        return self.closed_error()
 
     cdef int attach(self, Member member) except -1:
         # Newest first: that is the order in which members are ended.
@@ -552,7 +567,8 @@ cdef class Scope(Member):
             scope = scope.owner
         if scope is not None and scope.state != OPEN and is_echo(error, scope.cause):
             return 0
-        self.report(f"Exception in {self.name}", error)
+        if isinstance(error, Exception):  # an exit left the loop already: there it was seen
+            self.report(f"Exception in {self.name}", error)
         if scope is not None:
             scope.start_closing(error)
         return 0
@@ -560,6 +576,7 @@ cdef class Scope(Member):
     cdef int start_closing(self, object cause) except -1:
         cdef list members
         cdef Member member
+        cdef object fatal = None
         if not MAY_FOLLOW[self.state][CLOSING]:
             return 0
         self.state = CLOSING
@@ -576,11 +593,16 @@ cdef class Scope(Member):
                 member = member.next
             for member in members:
                 if member.owner is self and not member.is_held:
-                    member.end(cause)
+                    try:
+                        member.end(cause)
+                    except BaseException as error:
+                        fatal = error  # an exit leaves the loop, but the close goes its way
         if self.waiting and self.linger_time >= 0:
             self.linger_alarm = self.set_alarm(self.linger_time, LINGER_PASSED)
         elif not self.waiting:
             self.schedule()
+        if fatal is not None:
+            raise fatal
         return 0
 
     cdef int start_abort(self, object cause) except -1:
@@ -708,8 +730,7 @@ cdef object start_timer(Scope scope, double seconds, double interval, object cal
 
 cdef int become_closed(Scope scope) except -1:
     cdef Scope owner = scope.owner
-    cdef object closers = scope.closers, waiters = scope.waiters
-    cdef Waiter waiter
+    cdef object closers = scope.closers, waiters = scope.waiters, fatal = None
     if not MAY_FOLLOW[scope.state][CLOSED]:
         return 0
     scope.state = CLOSED
@@ -717,15 +738,19 @@ cdef int become_closed(Scope scope) except -1:
     scope.closers = None
     if closers is not None:
         for closer in closers:
-            call_closer(scope, closer)
+            try:
+                call_closer(scope, closer)
+            except BaseException as error:
+                fatal = error  # an exit leaves the loop, after everybody was told
     scope.leave()
     scope.context = None
     if owner is not None and scope.is_held:
         owner.member_closed(scope)
     scope.waiters = None
     if waiters is not None:
-        for waiter in waiters:
-            waiter.wake()
+        wake_all(waiters)
+    if fatal is not None:
+        raise fatal
     return 0
 
 

@@ -10,6 +10,7 @@ cdef class Dispatcher:
     cdef int depth             # above 0 while somebody's Python code runs below the dispatch
     cdef unsigned long thread  # that runs the loop, 0 while none does
     cdef bint is_dead          # the loop was closed
+    cdef double now            # when this pass began to serve
     cdef double clock(self) noexcept nogil
     cdef int check_thread(self) except -1
 
@@ -23,9 +24,13 @@ cdef class Waiter(Work):
     cdef int fail(self, object error) except -1
 
 
+cdef int wake_all(list waiters) except -1
+
+
 cdef class Awaiting:
     cdef Dispatcher loop
     cdef Waiter waiter
+    cdef bint has_waited
     cdef bint ready(self) except -1
     cdef object take(self)
     cdef int wait(self, Waiter waiter) except -1

@@ -159,6 +159,26 @@ cdef class Waiter(Work):
         return 0
 
 
+cdef int wake_all(list waiters) except -1:
+    # All are woken, even where the task of one lets an exit out: the others wait in the queue then.
+    cdef Waiter waiter
+    cdef bint is_fatal = False
+    for waiter in waiters:
+        if is_fatal:
+            if not waiter.is_done:
+                waiter.is_done = True
+                waiter.loop.ready.push(waiter)
+            continue
+        try:
+            waiter.wake()
+        except BaseException as error:
+            fatal = error
+            is_fatal = True
+    if is_fatal:
+        raise fatal
+    return 0
+
+
 cdef class Awaiting:
     """A plain awaitable: done at once where it can be, else once a native object wakes it."""
 
@@ -188,6 +208,7 @@ cdef class Awaiting:
             return self.take()
         waiter = Waiter.__new__(Waiter, self.loop)
         self.wait(waiter)
+        self.has_waited = True
         waiter.blocking = True
         self.waiter = waiter
         return waiter

@@ -15,7 +15,7 @@ cdef enum:
 
 
 cdef class Service(Acceptor):
-    cdef public object handler
+    cdef public object handler, convert
     cdef readonly double head_timeout, idle_timeout, body_grace, body_rate
     cdef readonly Py_ssize_t head_limit, line_limit, count_limit, body_limit, max_connections
     cdef readonly Py_ssize_t connections, sessions
@@ -34,7 +34,7 @@ cdef class Connection(Consumer):
     cdef unsigned long long sent_seen
     cdef double deadline, alarm_at, body_began
     cdef Py_ssize_t body_received
-    cdef bint is_parsing, has_ended, line_skipped, closes_after, is_counted
+    cdef bint is_parsing, has_ended, line_skipped, closes_after, is_counted, is_surplus
     cdef Consumer successor
     cdef int move(self, unsigned char phase) except -1
     cdef int advance(self) except -1

@@ -4,24 +4,26 @@ from collections.abc import Callable
 from typing import Any
 
 from tether.engine.scope import Scope
-from tether.http.messages import Headers
+from tether.http.messages import Headers, Response
 from tether.stream.listener import Listener
 
 class Service:
     handler: Callable[[Request], Any]
+    convert: Callable[[Any], Response] | None
     def __init__(
         self,
         handler: Callable[[Request], Any],
         *,
-        head_timeout: float = 10.0,
-        idle_timeout: float = 60.0,
-        body_grace: float = 10.0,
-        body_rate: float = 256.0,
-        head_limit: int = 32768,
-        line_limit: int = 8192,
-        count_limit: int = 100,
-        body_limit: int = 1048576,
-        max_connections: int = 10_000,
+        convert: Callable[[Any], Response] | None = None,
+        head_timeout: float | None = 10.0,
+        idle_timeout: float | None = 60.0,
+        body_grace: float | None = 10.0,
+        body_rate: float | None = 256.0,
+        head_limit: int | None = 32768,
+        line_limit: int | None = 8192,
+        count_limit: int | None = 100,
+        body_limit: int | None = 1048576,
+        max_connections: int | None = 10_000,
     ) -> None: ...
     @property
     def head_timeout(self) -> float: ...
@@ -72,6 +74,8 @@ class Request(Scope):
     def peer(self) -> str: ...
     @property
     def path(self) -> str: ...
+    @property
+    def raw_path(self) -> str: ...
     @property
     def query(self) -> dict[str, str]: ...
     @property

@@ -33,6 +33,7 @@ cdef enum:
     PARSE = 33
     STOP = 34
     REQUESTS_PER_TURN = 32
+    SURPLUS = 64
 
 cdef double date_until = 0
 cdef bytes date_line = b""
@@ -52,8 +53,9 @@ cdef class Service(Acceptor):
     """What all connections of one server share: the handler and the limits.
 
     Args:
-        handler: called with each `Request`; returns a `Response`, a coroutine of one, or None
-            after an upgrade.
+        handler: called with each `Request`; returns a `Response`, a coroutine, or None after an
+            upgrade.
+        convert: makes a `Response` of what a coroutine returned.
         head_timeout: seconds for a whole request head, however it drips (default 10).
         idle_timeout: seconds between two requests on one connection (default 60).
         body_rate: bytes a second below which a body is given up (default 256), counted after
@@ -70,6 +72,7 @@ cdef class Service(Acceptor):
         self,
         handler,
         *,
+        convert=None,
         head_timeout=10.0,
         idle_timeout=60.0,
         body_grace=10.0,
@@ -81,6 +84,7 @@ cdef class Service(Acceptor):
         max_connections=10_000,
     ):
         self.handler = handler
+        self.convert = convert
         self.head_timeout = seconds(head_timeout, "head_timeout")
         self.idle_timeout = seconds(idle_timeout, "idle_timeout")
         self.body_grace = seconds(body_grace, "body_grace")
@@ -105,8 +109,12 @@ cdef class Service(Acceptor):
         connection.is_counted = True
         self.connections += 1
         if self.connections + self.sessions > self.max_connections:
-            connection.phase = HEAD
-            return connection.refuse(HTTPError(503, "too many connections"))
+            # Refused once it has asked, since few clients understand an answer that comes before;
+            # where even those who wait for it are many, at once.
+            connection.is_surplus = True
+            if self.connections + self.sessions > self.max_connections + SURPLUS:
+                connection.phase = HEAD
+                return connection.refuse(HTTPError(503, "too many connections"))
         return connection.set_deadline(self.head_timeout)
 
 
@@ -216,6 +224,8 @@ cdef class Connection(Consumer):
         self.line_skipped = False
         head = parse_request_head(data, end, self.service.line_limit, self.service.count_limit)
         self.head = head
+        if self.is_surplus:
+            raise HTTPError(503, "too many connections")
         del self.buffer[:end]
         if head.length > self.service.body_limit:
             raise HTTPError(413, "the body is too large")
@@ -270,7 +280,11 @@ cdef class Connection(Consumer):
         self.request = request
         self.closes_after = not head.keeps_alive
         self.adopt(request, False)
-        request.take_result(request.invoke_one(self.service.handler, request))
+        try:
+            request.take_result(request.invoke_one(self.service.handler, request))
+        except (KeyboardInterrupt, SystemExit) as error:
+            request.start_closing(error)
+            raise
         return 0
 
     cdef int refuse(self, object error) except -1:
@@ -412,6 +426,11 @@ cdef class Request(Scope):
         return unquote(self.split().path)
 
     @property
+    def raw_path(self):
+        """The target's path as it was sent, percent-encoded."""
+        return self.split().path
+
+    @property
     def query(self):
         """The target's query as a dict; of a name that comes twice the last value."""
         if self.query_values is None:
@@ -522,10 +541,26 @@ cdef class Replying(OwnedTask):
         self.leave()
         if task.cancelled():
             request.start_closing(asyncio.CancelledError())
+        elif isinstance(task.exception(), HTTPError):
+            request.answer(task.exception().response())
         elif task.exception() is not None:
             request.contain(task.exception())
+        elif request.connection is not None and request.connection.successor is None:
+            request.answer(converted(request, task.result()))
         else:
-            request.take_result(task.result())
+            request.start_closing(None)
+
+
+cdef object converted(Request request, object result):
+    # What is no response, and cannot be made one, is judged by `answer`.
+    cdef object convert = request.connection.service.convert
+    if isinstance(result, Response) or convert is None:
+        return result
+    try:
+        return convert(result)
+    except Exception as error:
+        request.report("Exception in a response", error)
+        return HTTPError(500).response()
 
 
 cdef class Parts:
@@ -553,5 +588,9 @@ cdef int upgrade(Request request, Consumer successor, bytes head) except -1:
     connection.successor = successor
     request.is_answered = True
     if not connection.is_parsing:
+        # Nothing may overtake what was read already.
+        if connection.buffer:
+            successor.take_rest(connection.buffer)
+        connection.buffer = None
         connection.set_alarm(0, PARSE)
     return 0

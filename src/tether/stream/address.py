@@ -19,13 +19,15 @@ def parse_address(address: str) -> tuple[int, Any]:
     >>> parse_address("127.0.0.1:80")[1], parse_address("[::1]:80")[1]
     (('127.0.0.1', 80), ('::1', 80))
     """
+    if any(character < " " or character == "\x7f" for character in address):
+        raise ValueError(f"{address!r} has characters that no address has")
     if address.startswith("unix:"):
         path = address[5:]
         if not path:
             raise ValueError(f"{address!r} names no socket file")
         return socket.AF_UNIX, path
     host, colon, digits = address.rpartition(":")
-    if not colon or not host:
+    if not colon or not host or " " in host:
         raise ValueError(f"{address!r} is not host:port, [v6]:port or unix:path")
     if not (digits.isascii() and digits.isdecimal() and int(digits) <= 65535):
         raise ValueError(f"{address!r}: the port is a number from 0 to 65535, got {digits!r}")

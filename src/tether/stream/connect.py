@@ -10,7 +10,7 @@ import socket
 from typing import Any
 
 from tether.engine.scope import Scope, current_scope
-from tether.errors import Attempt, ConnectTimeout, NetworkError, from_errno
+from tether.errors import Attempt, Closed, ConnectTimeout, NetworkError, from_errno, own_copy
 from tether.stream.address import format_address, parse_address
 from tether.stream.connecting import Connecting
 from tether.stream.resolve import Address, resolve
@@ -85,9 +85,10 @@ class _Race:
         self.scope = Scope(owner, name=f"connect {peer}")
         self.failures: dict[int, Attempt] = {}
         self.waiting: dict[int, float] = {}
+        self.names: dict[Connecting, str] = {}
 
     async def run(self) -> Stream:
-        tasks: set[asyncio.Task[Stream | None]] = set()
+        tasks: set[asyncio.Task[Connecting | None]] = set()
         number = 0
         try:
             while number < len(self.targets) or tasks:
@@ -98,26 +99,26 @@ class _Race:
                 done, tasks = await asyncio.wait(
                     tasks, timeout=delay, return_when=asyncio.FIRST_COMPLETED
                 )
-                winners = [stream for one in done if (stream := one.result()) is not None]
-                for late in winners[1:]:
-                    late.abort()
-                if winners:
-                    return winners[0]
+                connected = [winner for one in done if (winner := one.result()) is not None]
+                if self.scope.state != "open":
+                    raise self.closed()
+                if connected:
+                    # Handed on here and not in the task, whose result a cancel could lose.
+                    return connected[0].hand_on(self.owner, self.reached(connected[0]), self.tried())
         finally:
             for task in tasks:
                 task.cancel()
         raise self.verdict()
 
-    async def attempt(self, number: int) -> Stream | None:
+    async def attempt(self, number: int) -> Connecting | None:
         family, where = self.targets[number]
         began = self.waiting[number] = self.loop.time()
         attempt = Connecting(family, where, owner=self.scope)
-        try:
-            result = await attempt.done()
-            if result == 0:
-                return attempt.hand_on(self.owner, _name_of(self.peer, family, where))
-        finally:
-            attempt.close()
+        result = await attempt.done()
+        if result == 0:
+            self.names[attempt] = _name_of(self.peer, family, where)
+            return attempt
+        attempt.close()
         elapsed = self.loop.time() - began
         error = from_errno(
             result,
@@ -130,6 +131,20 @@ class _Race:
         self.failures[number] = Attempt(_shown(family, where), error, elapsed)
         return None
 
+    def reached(self, attempt: Connecting) -> str:
+        """The address that answered, as people write it."""
+        return self.names[attempt]
+
+    def tried(self) -> tuple[Attempt, ...]:
+        """What failed so far, in the order in which it was begun."""
+        return tuple(self.failures[number] for number in sorted(self.failures))
+
+    def closed(self) -> BaseException:
+        """Why the connect is over where its owner closed meanwhile."""
+        if self.owner.error is not None:
+            return own_copy(self.owner.error)
+        return Closed(f"{self.owner.name} is {self.owner.state}")
+
     def verdict(self) -> NetworkError:
         """The error of the last attempt in the preferred family; it lists them all."""
         preferred = self.targets[0][0]
@@ -137,7 +152,7 @@ class _Race:
         error = self.failures[last].error
         assert isinstance(error, NetworkError)
         final = error.again()
-        final.attempts = tuple(self.failures[n] for n in sorted(self.failures))
+        final.attempts = self.tried()
         final.elapsed = self.loop.time() - self.started
         return final
 
@@ -153,7 +168,7 @@ class _Race:
             peer=self.peer,
             address=shown,
             elapsed=elapsed,
-            attempts=tuple(self.failures[n] for n in sorted(self.failures)),
+            attempts=self.tried(),
         )
 
 

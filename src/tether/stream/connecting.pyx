@@ -48,13 +48,14 @@ cdef class Connecting(Source):
         ending.attempt = self
         return ending
 
-    def hand_on(self, owner, peer):
+    def hand_on(self, owner, peer, attempts=()):
         """The connected socket as a stream that `owner` owns; the attempt is over."""
         cdef Stream stream = Stream.__new__(Stream)
         if not self.is_over or self.result != 0 or self.descriptor < 0:
             raise RuntimeError("only a connected socket can be handed on")
         stream.is_tcp = self.socket.family != socket.AF_UNIX
         stream.peer_name = peer
+        stream.failed_attempts = attempts
         stream.is_session = True
         self.was_handed_on = True
         self.descriptor = -1

@@ -20,6 +20,6 @@ cdef class Listener(Source):
     cdef Alarm stop_alarm
     cdef readonly object address
     cdef readonly unsigned long long accepted_count
-    cdef bint is_tcp, is_resting
+    cdef bint is_tcp, is_resting, is_short   # short of descriptors, and it was said
     cdef int accept_some(self) except -1
     cdef int rest(self, int number) except -1

@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import stat
@@ -15,7 +16,7 @@ from libc.string cimport memcpy, memset
 from tether.engine.poller cimport READ
 from tether.engine.scope cimport OPEN, Scope
 
-from tether.errors import LocalError, from_errno
+from tether.errors import LocalError
 from tether.stream.address import format_address, parse_address
 
 cdef extern from *:
@@ -38,6 +39,7 @@ cdef enum:
     STOP_DEADLINE = 33
 
 cdef double REST_SECONDS = 0.1
+cdef object log = logging.getLogger("tether")
 
 
 cdef class Acceptor:
@@ -99,6 +101,9 @@ cdef class Listener(Source):
                 if errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
                     return self.rest(errno)
                 continue  # it left before it was accepted (ECONNABORTED), or a signal came
+            if self.is_short:
+                self.is_short = False
+                log.info("%s accepts again", self.name)
             stream = Stream.__new__(Stream)
             stream.is_tcp = self.is_tcp
             memcpy(stream.address, address, 28)
@@ -117,14 +122,22 @@ cdef class Listener(Source):
 
     cdef int rest(self, int number) except -1:
         # The connection waits in the backlog; so does the listener, until descriptors are free.
-        error = from_errno(number, phase="connect", peer=self.address)
+        error = LocalError(
+            f"cannot accept: {os.strerror(number).lower()}",
+            phase="accept",
+            errno=number,
+            peer=self.address,
+        )
         self.home.poller_.unwatch(self.descriptor)
         self.is_resting = True
         self.set_alarm(REST_SECONDS, RESTED)
-        if self.error_callback is not None:
-            self.invoke_one(self.error_callback, error)
-        else:
-            self.report(f"{self.name} cannot accept", error)
+        if not self.is_short:
+            # Told once, not at every try.
+            self.is_short = True
+            if self.error_callback is not None:
+                self.invoke_one(self.error_callback, error)
+            else:
+                self.report(f"{self.name} cannot accept", error)
         return 0
 
     cdef int on_alarm(self, int kind) except -1:

@@ -11,7 +11,7 @@ import socket
 import threading
 from typing import Any
 
-from tether.errors import NetworkError, ResolveError, ResolveTimeout
+from tether.errors import ResolveError, ResolveTimeout
 from tether.stream.address import literal
 
 Address = tuple[int, Any]
@@ -55,7 +55,7 @@ async def resolve(host: str, port: int, *, timeout: float | None, peer: str) -> 
             peer=peer,
             elapsed=loop.time() - started,
         ) from error
-    except UnicodeError as error:
+    except ValueError as error:
         raise ResolveError(f"not a name: {error}", phase="resolve", peer=peer) from error
     return interleave([(entry[0], entry[4]) for entry in found])
 
@@ -84,7 +84,7 @@ def _look_up(
     failure: BaseException | None = None
     try:
         result = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, NetworkError) as error:
+    except (OSError, ValueError) as error:
         failure = error
     try:
         loop.call_soon_threadsafe(_settle, answer, result, failure)

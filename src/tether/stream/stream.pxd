@@ -25,6 +25,7 @@ cdef class Consumer(Scope):
     cdef Py_ssize_t target(self, char** where) except -1
     cdef int filled(self, Py_ssize_t size) except -1
     cdef int send_again(self, object message) except -1
+    cdef int take_rest(self, bytearray rest) except -1
 
 
 cdef class Stream(Source):
@@ -38,7 +39,8 @@ cdef class Stream(Source):
     cdef int send_errno
     cdef Py_ssize_t write_high, write_low, read_high, drained_bytes
     cdef unsigned long long received, sent, sent_before
-    cdef object peer_name, senders
+    cdef double heard           # when the last bytes came, on the loop's clock
+    cdef object peer_name, failed_attempts, senders
     cdef unsigned char address[28]
     cdef Alarm finish_alarm
     # The user's side, where no protocol consumes the bytes:

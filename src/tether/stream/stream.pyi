@@ -1,11 +1,13 @@
 # What Python sees of streams (stream.pyx). A test holds the two together.
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from _typeshed import ReadableBuffer
 
 from tether.engine.scope import Scope
+from tether.errors import Attempt
 
 _OnData = TypeVar("_OnData", bound=Callable[[bytes], object])
 _Callback = TypeVar("_Callback", bound=Callable[[], object])
@@ -17,6 +19,15 @@ READ_HIGH: int
 class Taken(Awaitable[None]):
     def __bool__(self) -> Literal[True]: ...
     def __await__(self) -> Generator[Any, Any]: ...
+    # For asyncio.create_task. Typed as an awaitable all the same: nobody has to await it.
+    def send(self, value: object) -> object: ...
+    def throw(
+        self,
+        kind: type[BaseException] | BaseException,
+        value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> object: ...
+    def close(self) -> None: ...
 
 class Outcome(Awaitable[None]):
     def __bool__(self) -> Literal[False]: ...
@@ -25,6 +36,8 @@ class Outcome(Awaitable[None]):
 class Stream(Scope):
     @property
     def peer(self) -> str: ...
+    @property
+    def attempts(self) -> tuple[Attempt, ...]: ...
     @property
     def buffered(self) -> int: ...
     @property
@@ -41,4 +54,3 @@ class Stream(Scope):
     def on_drain(self, callback: _Callback) -> _Callback: ...
     def pause(self) -> None: ...
     def resume_reading(self) -> None: ...
-    def hand_on(self, data: bytes) -> None: ...

@@ -14,6 +14,7 @@ from posix.unistd cimport close as close_descriptor
 
 from tether.engine.poller cimport CLOSED_BY_PEER, EDGE, HANGUP, READ, WRITE
 from tether.engine.scope cimport CLOSED, CLOSING, OPEN
+from tether.engine.waiter cimport wake_all
 from tether.stream.output cimport give_output, take_output
 
 from tether.errors import Closed, ConnectionClosed, WriteTimeout, from_errno
@@ -67,6 +68,17 @@ cdef class Taken:
     def __await__(self):
         return EMPTY
 
+    def send(self, value):
+        """As a coroutine's `send`: it is over at once."""
+        raise StopIteration
+
+    def throw(self, kind, value=None, traceback=None):
+        """As a coroutine's `throw`."""
+        raise kind if value is None else value
+
+    def close(self):
+        """As a coroutine's `close`."""
+
     def __repr__(self):
         return "<Outcome taken>"
 
@@ -90,13 +102,12 @@ cdef class Outcome(Awaiting):
     cdef bint ready(self) except -1:
         if self.message is None:
             return True  # it was taken when it was awaited before
-        if not self.stream.can_write() or (
-            self.session is not None and self.session.state != OPEN
-        ):
-            if self.session is not None:
-                raise self.session.closed_error()
-            raise self.stream.closed_error()
-        return self.stream.waiting_bytes() < self.stream.write_high
+        if self.session is not None and self.session.state != OPEN:
+            raise send_error(self.session, self.has_waited)
+        if self.stream.state != OPEN:
+            raise send_error(self.stream, self.has_waited)
+        # Where sending failed, the close with its cause is on its way: it is waited for.
+        return self.stream.can_write() and self.stream.waiting_bytes() < self.stream.write_high
 
     cdef object take(self):
         if self.message is None:
@@ -119,6 +130,11 @@ cdef class Outcome(Awaiting):
         if self.stream.senders is not None and waiter in self.stream.senders:
             self.stream.senders.remove(waiter)
         return 0
+
+
+cdef object send_error(Scope scope, bint has_waited):
+    # Only who waited to send hears the cause: whose send came after the close is told by `recv`.
+    return scope.ended_error(True) if has_waited else scope.closed_error()
 
 
 cdef Outcome not_taken(Stream stream, Consumer session, object message):
@@ -178,6 +194,10 @@ cdef class Consumer(Scope):
         # A message that was not taken before.
         return 0
 
+    cdef int take_rest(self, bytearray rest) except -1:
+        # What another protocol read of the stream, and did not take: it comes before all else.
+        return 0
+
     cdef int on_finish(self) except -1:
         if self.stream is None or self.stream.state == CLOSED:
             self.is_released = True
@@ -223,6 +243,11 @@ cdef class Stream(Source):
         return self.peer_name
 
     @property
+    def attempts(self):
+        """What `connect` tried in vain before this stream was connected: a tuple of `Attempt`."""
+        return self.failed_attempts or ()
+
+    @property
     def buffered(self):
         """Bytes that wait to be sent."""
         return self.waiting_bytes()
@@ -259,7 +284,10 @@ cdef class Stream(Source):
             data = bytes(memoryview(data))
         if self.consumer is not None:
             raise RuntimeError("a protocol writes to this stream")
-        if not self.can_write() or self.waiting_bytes() >= self.write_high:
+        if not self.can_write():
+            return not_taken(self, None, data)
+        if self.waiting_bytes() >= self.write_high:
+            self.wants_drain = True
             return not_taken(self, None, data)
         self.write_bytes(data)
         return TAKEN
@@ -286,6 +314,8 @@ cdef class Stream(Source):
         """Call `callback(data)` with the bytes of every read. A stream of callbacks closes at the
         end of file, unless `on_eof` was set."""
         self.check()
+        if self.read_waiter is not None:
+            raise RuntimeError("another task reads this stream already")
         self.data_callback = callback
         if not self.inbox:
             self.inbox = None
@@ -323,6 +353,7 @@ cdef class Stream(Source):
         # From here the descriptor is the stream's, whatever happens.
         self.home = engine
         self.descriptor = descriptor
+        self.heard = engine.now
         owner.adopt(self, held)
         engine.poller_.watch(descriptor, self, READ | WRITE | CLOSED_BY_PEER | EDGE)
         return 0
@@ -360,19 +391,30 @@ cdef class Stream(Source):
         return 1
 
     cdef int on_event(self, uint32_t what) except -1:
-        if what & WRITE and self.is_blocked:
-            self.is_blocked = False
-            self.flush()
+        # An exit that a callback lets out leaves the loop; the edge comes only once, so what was
+        # not read stays on the list.
         if what & (READ | CLOSED_BY_PEER | HANGUP):
             self.readable = True
             if what & (CLOSED_BY_PEER | HANGUP):
                 self.is_hung_up = True
-            self.receive()
+        try:
+            if what & WRITE and self.is_blocked:
+                self.is_blocked = False
+                self.flush()
+            if self.readable:
+                self.receive()
+        except (KeyboardInterrupt, SystemExit):
+            self.pend()
+            raise
         return 0
 
     cdef int read_pending(self) except -1:
         self.in_unread = False
-        return self.receive()
+        try:
+            return self.receive()
+        except (KeyboardInterrupt, SystemExit):
+            self.pend()
+            raise
 
     cdef int pend(self) except -1:
         if not self.in_unread:
@@ -403,6 +445,8 @@ cdef class Stream(Source):
                 room = self.read_high - (0 if self.inbox is None else len(self.inbox))
             room = min(room, self.home.receive_size)
             if room <= 0:
+                if self.send_errno:
+                    return self.fail(self.send_errno, "send")
                 if self.is_hung_up and self.consumer is not None:
                     self.consumer.hung_up()
                 return 0
@@ -422,6 +466,7 @@ cdef class Stream(Source):
                 size = recv(self.descriptor, self.home.receive, room, 0)
             if size > 0:
                 self.received += size
+                self.heard = self.home.now
                 if size < wanted + room and self.is_tcp and not self.is_hung_up:
                     self.readable = False
                 if wanted:
@@ -441,7 +486,6 @@ cdef class Stream(Source):
         return 0
 
     cdef int deliver(self, char* data, Py_ssize_t size) except -1:
-        cdef Waiter waiter
         if self.is_draining:
             self.drained_bytes += size
             if self.drained_bytes > DRAIN_LIMIT:
@@ -533,12 +577,10 @@ cdef class Stream(Source):
 
     cdef int tell_drained(self) except -1:
         cdef list senders = self.senders
-        cdef Waiter waiter
         self.wants_drain = False
         self.senders = None
         if senders is not None:
-            for waiter in senders:
-                waiter.wake()
+            wake_all(senders)
         if self.consumer is not None:
             self.consumer.drained()
         elif self.drain_callback is not None:
@@ -551,11 +593,9 @@ cdef class Stream(Source):
 
     cdef int on_closing(self) except -1:
         cdef list senders = self.senders
-        cdef Waiter waiter
         self.senders = None
         if senders is not None:
-            for waiter in senders:
-                waiter.wake()
+            wake_all(senders)
         self.wake_reader()
         self.data_callback = None
         self.eof_callback = None
@@ -669,7 +709,7 @@ cdef class Reading(Awaiting):
                 )
             return True
         if stream.state != OPEN:
-            raise stream.cause.again() if hasattr(stream.cause, "again") else stream.closed_error()
+            raise stream.ended_error(self.has_waited)
         return False
 
     cdef object take(self):

@@ -37,7 +37,7 @@ def check(request: Request, origins: Iterable[str] | Callable[[str], bool] | Non
     if request.method != "GET":
         raise HTTPError(405, "a WebSocket begins with GET", headers={"Allow": "GET"})
     version = request.headers.get("sec-websocket-version")
-    offered = [name.strip() for name in request.upgrade.split(",")]
+    offered = [name.strip(" \t") for name in request.upgrade.split(",")]
     if "websocket" not in offered or version != "13":
         raise HTTPError(
             426,
@@ -84,7 +84,7 @@ def origin_allowed(
 
 def choose_protocol(request: Request, protocols: Sequence[str]) -> str | None:
     """The first subprotocol of ours that the client offers, or None."""
-    offered = {name.strip() for name in request.headers.get("sec-websocket-protocol", "").split(",")}
+    offered = {name.strip(" \t") for name in request.headers.get("sec-websocket-protocol", "").split(",")}
     return next((name for name in protocols if name in offered), None)
 
 

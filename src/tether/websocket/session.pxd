@@ -24,15 +24,16 @@ cdef class WebSocket(Consumer):
     cdef uint64_t frame_left         # of the frame whose payload is coming
     cdef uint64_t frame_done
     cdef Py_ssize_t message_limit, fragment_limit, fragments, queued
-    cdef double ping_interval, pong_timeout, close_timeout, ping_sent, latency_
-    cdef unsigned long long seen     # bytes received when silence was last measured
+    cdef double ping_interval, pong_timeout, close_timeout, ping_sent, pinged_at, latency_
     cdef Utf8 text
     cdef unsigned char mask[4]
     cdef unsigned char message_opcode
     cdef bint frame_is_final, is_parsing, is_pinged, is_silent, is_stalled
     cdef bint close_sent, close_received, is_failed
-    cdef int out_code
-    cdef object out_reason
+    cdef int out_code, break_code    # break_code: why it will be broken off, once `recv` got the rest
+    cdef object out_reason, break_reason
+    cdef unsigned long long sent_seen
+    cdef double sent_at
     cdef readonly object close_code, close_reason, closed_by
     cdef int process(self, unsigned char* data, Py_ssize_t size, Py_ssize_t* taken) except -1
     cdef int take_payload(self, unsigned char* data, Py_ssize_t size) except -1
@@ -45,6 +46,7 @@ cdef class WebSocket(Consumer):
     cdef int write_frame(self, unsigned char opcode, const char* data, Py_ssize_t size) except -1
     cdef int write_message(self, object message) except -1
     cdef int break_off(self, int code, str reason) except -1
+    cdef int carry_out_break(self) except -1
     cdef int send_close(self) except -1
     cdef object take_message(self)
     cdef bint accepts(self, Frame* frame) except -1

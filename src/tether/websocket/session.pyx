@@ -16,6 +16,7 @@ from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 from tether.engine.scope cimport CLOSED, CLOSING, OPEN, Scope
+from tether.engine.waiter cimport wake_all
 from tether.http.connection cimport upgrade
 from tether.stream.limits cimport count, seconds
 from tether.stream.stream cimport TAKEN, not_taken
@@ -36,7 +37,7 @@ from tether.websocket.frames cimport (
     write_header,
 )
 
-from tether.errors import Closed, ConnectionClosed, ProtocolError, ReadTimeout, own_copy
+from tether.errors import Closed, ConnectionClosed, ProtocolError, ReadTimeout, WriteTimeout
 from tether.websocket.codes import (
     ABNORMAL,
     GOING_AWAY,
@@ -56,6 +57,7 @@ cdef enum:
     SILENCE = 48
     HANDSHAKE_DEADLINE = 49
     PARSE = 50
+    BREAK = 51
     LONG = 2048           # from this size a payload is referred to, not copied
     QUEUE_LIMIT = 256     # messages that wait for `recv` before the reading stops
 
@@ -218,7 +220,7 @@ cdef class WebSocket(Consumer):
             if self.stream.waiting_bytes() >= self.stream.write_high:
                 self.stream.wants_drain = True
                 return True
-            return False
+            return self.messages is not None  # what came before the callback comes first
         if self.messages is not None and (
             self.queued >= self.message_limit or self.messages.count >= QUEUE_LIMIT
         ):
@@ -231,9 +233,15 @@ cdef class WebSocket(Consumer):
         if self.buffer is not None:
             self.buffer.extend(data[:size])
             return self.parse_buffer()
-        self.process(<unsigned char*>data, size, &taken)
-        if taken < size and self.stream is not None and not self.is_failed:
-            self.buffer = bytearray(data[taken:size])
+        try:
+            self.process(<unsigned char*>data, size, &taken)
+        except (KeyboardInterrupt, SystemExit):
+            # Leaves the loop, which may be run again: what came behind it is not lost.
+            self.set_alarm(0, PARSE)
+            raise
+        finally:
+            if taken < size and not self.is_failed:
+                self.buffer = bytearray(data[taken:size])
         if self.receiver is not None and self.messages is not None and self.messages.count:
             wake(self)
         return 0
@@ -243,13 +251,18 @@ cdef class WebSocket(Consumer):
         cdef Py_ssize_t taken = 0
         if buffer is None or self.is_parsing:
             return 0
-        self.process(
-            <unsigned char*>PyByteArray_AS_STRING(buffer), PyByteArray_GET_SIZE(buffer), &taken
-        )
-        if taken == PyByteArray_GET_SIZE(buffer) or self.is_failed:
-            self.buffer = None
-        elif taken:
-            del buffer[:taken]
+        try:
+            self.process(
+                <unsigned char*>PyByteArray_AS_STRING(buffer), PyByteArray_GET_SIZE(buffer), &taken
+            )
+        except (KeyboardInterrupt, SystemExit):
+            self.set_alarm(0, PARSE)
+            raise
+        finally:
+            if taken == PyByteArray_GET_SIZE(buffer) or self.is_failed:
+                self.buffer = None
+            elif taken:
+                del buffer[:taken]
         if self.receiver is not None and self.messages is not None and self.messages.count:
             wake(self)
         return 0
@@ -263,8 +276,8 @@ cdef class WebSocket(Consumer):
             while position < size and not self.is_failed and not self.close_received:
                 if self.frame_left:
                     length = min(size - position, <Py_ssize_t>self.frame_left)
-                    self.take_payload(data + position, length)
                     position += length
+                    self.take_payload(data + position - length, length)
                     continue
                 if self.state == OPEN and self.must_wait():
                     break
@@ -425,7 +438,7 @@ cdef class WebSocket(Consumer):
             return None
 
     cdef int deliver(self, object message) except -1:
-        if self.message_callback is not None:
+        if self.message_callback is not None and self.messages is None:
             self.invoke_one(self.message_callback, message)
             return 0
         if self.messages is None:
@@ -494,12 +507,25 @@ cdef class WebSocket(Consumer):
     cdef int break_off(self, int code, str reason) except -1:
         # The peer broke the protocol: it is told, and nothing more is read (section 7.1.7).
         self.is_failed = True
-        if self.state == OPEN:
-            self.out_code = code
-            self.out_reason = reason
-            self.closed_by = "local"
-            self.start_closing(ProtocolError(reason, phase="message", peer=self.peer))
-        return 0
+        if self.state != OPEN:
+            return 0
+        self.break_code = code
+        self.break_reason = reason
+        if self.messages is not None and self.messages.count:
+            # What came before it, by the rules, is received and answered first.
+            self.set_alarm(min(self.close_timeout, 5.0), BREAK)
+            return 0
+        return self.carry_out_break()
+
+    cdef int carry_out_break(self) except -1:
+        if self.state != OPEN or self.break_code == 0:
+            return 0
+        self.out_code = self.break_code
+        self.out_reason = self.break_reason
+        self.closed_by = "local"
+        return self.start_closing(
+            ProtocolError(self.break_reason, phase="message", peer=self.peer)
+        )
 
     cdef int eof(self) except -1:
         if self.state == OPEN:
@@ -521,10 +547,11 @@ cdef class WebSocket(Consumer):
     cdef int drained(self) except -1:
         if self.state == OPEN and self.drain_callback is not None:
             self.invoke(self.drain_callback, ())
-        if self.state == OPEN:
-            self.parse_buffer()
-            if not self.must_wait():
-                self.stream.resume()
+        return self.go_on()
+
+    cdef int take_rest(self, bytearray rest) except -1:
+        self.buffer = rest
+        self.set_alarm(0, PARSE)
         return 0
 
     cdef int send_again(self, object message) except -1:
@@ -569,6 +596,8 @@ cdef class WebSocket(Consumer):
     cdef int on_closing(self) except -1:
         self.drop_alarm(self.ping_alarm)
         self.ping_alarm = None
+        cdef list senders = None if self.stream is None else self.stream.senders
+        self.closed_by = self.closed_by or "local"
         self.message_callback = None
         self.drain_callback = None
         self.message = None
@@ -578,6 +607,9 @@ cdef class WebSocket(Consumer):
             self.messages = None
         if self.receiver is not None:
             wake(self)
+        if senders is not None:
+            self.stream.senders = None
+            wake_all(senders)
         return 0
 
     cdef int on_finish(self) except -1:
@@ -606,12 +638,17 @@ cdef class WebSocket(Consumer):
             return self.stream.start_abort(self.cause)
         if kind == PARSE:
             return self.go_on()
+        if kind == BREAK:
+            return self.carry_out_break()
         return Consumer.on_alarm(self, kind)
 
     cdef int go_on(self) except -1:
         # What waited for a consumer is handed on, and the reading goes on.
-        if self.message_callback is not None:
-            while self.state == OPEN and self.messages is not None and self.messages.count:
+        if self.message_callback is not None and self.messages is not None:
+            while self.state == OPEN and self.messages.count:
+                if self.stream.waiting_bytes() >= self.stream.write_high:
+                    self.stream.wants_drain = True
+                    return 0
                 self.invoke_one(self.message_callback, self.messages.pop())
             self.messages = None
             self.queued = 0
@@ -623,24 +660,37 @@ cdef class WebSocket(Consumer):
 
     cdef int silence(self) except -1:
         # Nothing for `ping_interval`: a ping. Nothing after it for `pong_timeout`: gone.
+        cdef double now, wait
         if self.state != OPEN:
             return 0
-        if self.stream.received != self.seen or self.must_wait():
-            self.is_pinged = False
-        elif self.is_pinged and self.pong_timeout != INFINITY:
+        now = self.engine.clock()
+        if self.is_pinged and self.stream.heard < self.pinged_at and not self.must_wait():
             self.is_silent = True
             return self.start_closing(
                 ReadTimeout("no sign of life after a ping", phase="message", peer=self.peer,
-                            elapsed=self.ping_interval + self.pong_timeout)
+                            elapsed=now - self.stream.heard)
             )
-        if not self.is_pinged and self.stream.received == self.seen and not self.must_wait():
-            self.is_pinged = True
-            self.ping_sent = self.engine.clock()
+        self.is_pinged = False
+        if not self.must_wait():
+            self.sent_at = 0
+        wait = self.stream.heard + self.ping_interval - now
+        if self.must_wait():
+            # It is not read now, so its silence is ours; but it has to take what is sent.
+            if self.sent_at == 0 or self.stream.sent != self.sent_seen or self.buffered == 0:
+                self.sent_at = now
+                self.sent_seen = self.stream.sent
+            if now - self.sent_at >= self.ping_interval + self.pong_timeout:
+                self.is_silent = True
+                return self.start_closing(
+                    WriteTimeout(phase="send", peer=self.peer, elapsed=now - self.sent_at)
+                )
+            wait = min(self.ping_interval, self.pong_timeout)
+        elif wait <= 0:
+            self.pinged_at = self.ping_sent = now
             self.write_frame(PING, b"", 0)
-        self.seen = self.stream.received
-        self.ping_alarm = self.set_alarm(
-            min(self.pong_timeout, 86400.0) if self.is_pinged else self.ping_interval, SILENCE
-        )
+            self.is_pinged = self.pong_timeout != INFINITY
+            wait = self.pong_timeout if self.is_pinged else self.ping_interval
+        self.ping_alarm = self.set_alarm(wait, SILENCE)
         return 0
 
     cdef int on_closed(self) except -1:
@@ -669,13 +719,13 @@ cdef class Receiving(Awaiting):
         cdef WebSocket ws = self.ws
         if ws.messages is not None and ws.messages.count:
             return True
+        if ws.break_code:
+            ws.carry_out_break()
         if ws.state == OPEN:
             return False
-        if ws.cause is not None:
-            raise own_copy(ws.cause)
-        if self.iterates:
+        if self.iterates and ws.cause is None:
             raise StopAsyncIteration
-        raise ws.closed_error()
+        raise ws.ended_error(self.iterates or self.has_waited)
 
     cdef object take(self):
         return self.ws.take_message()
