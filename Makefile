@@ -58,7 +58,7 @@ autobahn: $(made)/native $(made)/test
 
 clean:
 	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
-	find src tests benchmarks examples tools -name __pycache__ -prune -exec rm -rf {} +
+	find src tests benchmarks examples tools \( -name __pycache__ -o -name .mypy_cache \) -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
 
 # The environment, with what building needs: pyproject.toml says what that is.

@@ -266,9 +266,7 @@ def from_errno(
     elif unix and number == numbers.EAGAIN:
         kind = ConnectionRefused
     reason = os.strerror(number).lower()
-    return kind(
-        reason, phase=phase, errno=number, peer=peer, address=address, elapsed=elapsed
-    )
+    return kind(reason, phase=phase, errno=number, peer=peer, address=address, elapsed=elapsed)
 
 
 def own_copy(error: BaseException) -> BaseException:

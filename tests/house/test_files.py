@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {".py", ".pyx", ".pxd", ".pyi", ".js", ".css", ".c", ".h"}
-LONGEST = 400
+LONGEST = 440  # "about 400": what is read in one sitting
 
 #: Longer files, each with the lines it may have and the reason.
 LONGER = {

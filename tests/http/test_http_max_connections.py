@@ -28,13 +28,19 @@ def test_the_next_one_gets_503_and_the_others_go_on(serve: Serve) -> None:
     assert server.ask(get()).status == 200
 
 
-def test_a_refused_one_need_not_send_to_be_told(serve: Serve) -> None:
+def test_a_refused_one_is_told_when_it_asks_and_where_they_are_many_at_once(serve: Serve) -> None:
+    # An answer that comes before the question is one that few clients understand.
     server = serve(mirror_app(), max_connections=1)
     first = server.peer()
     first.send(get())
     assert first.reply().status == 200
+    patient = [server.peer() for _ in range(64)]
     with server.peer() as late:
         assert late.reply().status == 503
+    for one in patient:
+        one.send(get())
+        assert one.reply().status == 503
+        one.close()
 
 
 def test_sessions_count_as_connections(serve: Serve) -> None:

@@ -1,4 +1,7 @@
-"""A running server: a listener with an application behind it. Knows no routes and no protocol's bytes."""
+"""A running server: a listener with an application behind it.
+
+Knows no routes and no protocol's bytes.
+"""
 
 from __future__ import annotations
 

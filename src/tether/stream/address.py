@@ -27,7 +27,9 @@ def parse_address(address: str) -> tuple[int, Any]:
             raise ValueError(f"{address!r} names no socket file")
         return socket.AF_UNIX, path
     host, colon, digits = address.rpartition(":")
-    if not colon or not host or " " in host:
+    if not host.isprintable() or " " in host:
+        raise ValueError(f"{address!r} has characters that no name has")
+    if not colon or not host:
         raise ValueError(f"{address!r} is not host:port, [v6]:port or unix:path")
     if not (digits.isascii() and digits.isdecimal() and int(digits) <= 65535):
         raise ValueError(f"{address!r}: the port is a number from 0 to 65535, got {digits!r}")

@@ -104,7 +104,9 @@ class _Race:
                     raise self.closed()
                 if connected:
                     # Handed on here and not in the task, whose result a cancel could lose.
-                    return connected[0].hand_on(self.owner, self.reached(connected[0]), self.tried())
+                    return connected[0].hand_on(
+                        self.owner, self.reached(connected[0]), self.tried()
+                    )
         finally:
             for task in tasks:
                 task.cancel()

@@ -1,7 +1,7 @@
 """Names to addresses, with a deadline that holds. Knows the system's resolver, no socket.
 
 The system's resolver blocks and cannot be interrupted. Each lookup has a daemon thread of its own,
-so that a silent name server holds back neither the caller past the deadline nor the process at exit.
+so that a silent name server holds neither the caller past the deadline nor the process at exit.
 """
 
 from __future__ import annotations

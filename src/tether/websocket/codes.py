@@ -1,4 +1,4 @@
-"""Close codes: which may be on the wire, and which one a cause is told with (RFC 6455, section 7.4).
+"""Close codes: which may be sent, and which one tells a cause (RFC 6455, section 7.4).
 
 Knows causes and numbers, no session.
 """

@@ -84,7 +84,9 @@ def origin_allowed(
 
 def choose_protocol(request: Request, protocols: Sequence[str]) -> str | None:
     """The first subprotocol of ours that the client offers, or None."""
-    offered = {name.strip(" \t") for name in request.headers.get("sec-websocket-protocol", "").split(",")}
+    offered = {
+        name.strip(" \t") for name in request.headers.get("sec-websocket-protocol", "").split(",")
+    }
     return next((name for name in protocols if name in offered), None)
 
 
