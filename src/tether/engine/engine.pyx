@@ -226,14 +226,14 @@ cdef class Engine(Dispatcher):
         cdef double timeout = -1.0, when
         # An exception that left the loop may have left events behind: an edge comes only once.
         if poller.event_next >= poller.event_count:
-            if self.ready.count or self.unread.count or self._stopping:
-                timeout = 0
-            else:
-                when = self.timers.next_when()
-                if when >= 0:
-                    timeout = max(0.0, when - self.clock())
-            self.is_sleeping = timeout != 0
+            # Said before the queue is looked at: who calls from a thread after the look wakes us.
+            self.is_sleeping = True
             try:
+                when = self.timers.next_when()
+                if self.ready.count or self.unread.count or self._stopping:
+                    timeout = 0
+                elif when >= 0:
+                    timeout = max(0.0, when - self.clock())
                 poller.poll(timeout)
             finally:
                 self.is_sleeping = False

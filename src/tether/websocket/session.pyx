@@ -528,6 +528,7 @@ cdef class WebSocket(Consumer):
         )
 
     cdef int eof(self) except -1:
+        self.carry_out_break()
         if self.state == OPEN:
             self.closed_by = "peer"
             self.start_closing(
@@ -540,6 +541,7 @@ cdef class WebSocket(Consumer):
         return 0
 
     cdef int lost(self, object cause) except -1:
+        self.carry_out_break()
         if self.state == OPEN:
             self.closed_by = self.closed_by or "peer"
         return self.start_closing(cause)
