@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from watch import Reports, open_descriptors, waiting_threads
+from tests.watch import Reports, open_descriptors, waiting_threads
 
 TESTS = Path(__file__).parent
 #: The rooms whose every test is watched; the others have fixtures of their own for it.

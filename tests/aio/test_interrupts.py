@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import tether
-from plain_sockets import open_socket
+from tests.plain_sockets import open_socket
 
 INTERRUPTS = [KeyboardInterrupt, SystemExit]
 

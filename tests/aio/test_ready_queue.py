@@ -10,7 +10,7 @@ import time
 import pytest
 
 import tether
-from watch import Reports
+from tests.watch import Reports
 
 
 def test_call_soon_runs_in_order_and_in_the_next_pass() -> None:

@@ -209,7 +209,7 @@ def test_the_poller_can_be_chosen_by_the_environment(monkeypatch: pytest.MonkeyP
 
 
 def test_the_loop_uses_one_epoll_descriptor() -> None:
-    from watch import open_descriptors
+    from tests.watch import open_descriptors
 
     before = open_descriptors()
     loop = tether.Loop()

@@ -6,9 +6,9 @@ import asyncio
 import contextvars
 
 import pytest
-from live_server import Serve, get
 
 import tether
+from tests.http.live_server import Serve, get
 from tether import HTTPError, Response
 
 

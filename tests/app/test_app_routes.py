@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from live_server import LiveServer, Serve, get, post
 
 import tether
+from tests.http.live_server import LiveServer, Serve, get, post
 from tether import Response
 from tether.app.routes import Routes
 

@@ -14,9 +14,9 @@ import pytest
 if importlib.util.find_spec("playwright") is None and not os.environ.get("CI"):
     pytest.skip("no browser test: playwright is not installed", allow_module_level=True)
 
-from device_board import Board, Lamp
 from playwright.sync_api import expect
 
+from tests.hub_server.device_board import Board, Lamp
 from tether.hub.devices.model import DeviceUnavailable
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from running import Served
+
+from tests.cli.running import Served
 
 
 @pytest.fixture

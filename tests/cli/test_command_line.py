@@ -7,9 +7,9 @@ import stat
 from pathlib import Path
 
 import pytest
-from running import run
 
 import tether
+from tests.cli.running import run
 
 
 def test_the_help_says_what_it_is_for_and_what_to_type() -> None:

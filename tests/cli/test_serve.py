@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import PATIENCE, Served
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+
+from tests.cli.running import PATIENCE, Served
 
 Serve = Callable[..., Served]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from namespace import run_in_namespace
+
+from tests.connect.namespace import run_in_namespace
 
 #: Connects once and prints what came of it as JSON; the test's program sets `address`.
 TELL = """

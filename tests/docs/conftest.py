@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from example_process import Example
+
+from tests.docs.example_process import Example
 
 StartExample = Callable[[str], Example]
 

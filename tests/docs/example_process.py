@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from documents import ROOT
+from tests.docs.documents import ROOT
 
 RUNNER = Path(__file__).with_name("running_example.py")
 PATIENCE = 20.0

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from documents import Block, blocks, documents
+
+from tests.docs.documents import Block, blocks, documents
 
 RUNNER = Path(__file__).with_name("running_example.py")
 PATIENCE = 20.0

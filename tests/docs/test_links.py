@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from documents import ROOT, documents
+
+from tests.docs.documents import ROOT, documents
 
 CHECK = ROOT / "tools" / "check_docs.py"
 

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from documents import ROOT
+
+from tests.docs.documents import ROOT
 
 CHECK = ROOT / "tools" / "check_machine.py"
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from documents import ROOT, blocks
-from example_process import PATIENCE, Example
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+
+from tests.docs.documents import ROOT, blocks
+from tests.docs.example_process import PATIENCE, Example
 
 BOARD = ROOT / "examples" / "board.py"
 StartExample = Callable[[str], Example]

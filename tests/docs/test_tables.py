@@ -9,9 +9,9 @@ import socket
 import tomllib
 
 import pytest
-from documents import ROOT, table
 
 import tether
+from tests.docs.documents import ROOT, table
 from tether import errors
 from tether.engine.lifecycle import LIFE_CYCLE
 from tether.http.connection import Service

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 import tether
-from watch import Reports
+from tests.watch import Reports
 
 Begin = Callable[[tether.Scope, Callable[[], None]], object]
 

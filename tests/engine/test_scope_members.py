@@ -6,10 +6,10 @@ import asyncio
 import time
 
 import pytest
-from members import Thing, until_cancelled
 
 import tether
-from watch import Reports
+from tests.engine.members import Thing, until_cancelled
+from tests.watch import Reports
 
 
 def test_members_end_newest_first() -> None:

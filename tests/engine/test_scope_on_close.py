@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from members import Thing, until_cancelled
-
 import tether
-from watch import Reports
+from tests.engine.members import Thing, until_cancelled
+from tests.watch import Reports
 
 
 def test_on_close_runs_once_last_in_order_and_is_told_the_cause() -> None:

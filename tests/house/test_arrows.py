@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from arrows import FLOORS, imports_of, wrong_arrows
+
+from tests.house.arrows import FLOORS, imports_of, wrong_arrows
 
 SOURCE = Path(__file__).parents[2] / "src" / "tether"
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from live_server import LiveServer, Serve, mirror_app
 
 import tether
+from tests.http.live_server import LiveServer, Serve, mirror_app
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from live_server import LiveServer, Serve, chunked, get, mirror_app
+
+from tests.http.live_server import LiveServer, Serve, chunked, get, mirror_app
 
 REFUSED = {
     "0x prefix": b"0x5\r\nhello\r\n0\r\n\r\n",

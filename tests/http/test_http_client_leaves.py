@@ -7,9 +7,9 @@ import time
 import warnings
 
 import pytest
-from live_server import LiveServer, Peer, Serve, get, post
 
 import tether
+from tests.http.live_server import LiveServer, Peer, Serve, get, post
 
 
 class Watched:

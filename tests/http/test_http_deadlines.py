@@ -6,7 +6,8 @@ import threading
 import time
 
 import pytest
-from live_server import Peer, Serve, get, mirror_app
+
+from tests.http.live_server import Peer, Serve, get, mirror_app
 
 
 class Drip(threading.Thread):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from live_server import LiveServer, Serve, get, mirror_app
+
+from tests.http.live_server import LiveServer, Serve, get, mirror_app
 
 
 def expecting(*fields: str, version: str = "HTTP/1.1", expectation: str = "100-continue") -> bytes:

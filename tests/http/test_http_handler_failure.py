@@ -6,9 +6,9 @@ import asyncio
 import json
 
 import pytest
-from live_server import LiveServer, Serve, get, post
 
 import tether
+from tests.http.live_server import LiveServer, Serve, get, post
 
 
 def failing_app() -> tether.App:

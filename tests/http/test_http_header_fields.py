@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from live_server import LiveServer, get
+
+from tests.http.live_server import LiveServer, get
 
 START = b"GET / HTTP/1.1\r\nHost: a\r\n"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from live_server import LiveServer, Serve, get, mirror_app
 
 import tether
+from tests.http.live_server import LiveServer, Serve, get, mirror_app
 
 KEPT = {
     "1.1": get(),

@@ -6,7 +6,8 @@ import json
 import threading
 
 import pytest
-from live_server import LiveServer, Peer, Serve, chunked, get, mirror_app, post
+
+from tests.http.live_server import LiveServer, Peer, Serve, chunked, get, mirror_app, post
 
 
 def pour(peer: Peer, data: bytes, times: int) -> threading.Thread:

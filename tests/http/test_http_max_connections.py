@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from live_server import Serve, get, mirror_app
-
 import tether
+from tests.http.live_server import Serve, get, mirror_app
 
 
 def test_the_next_one_gets_503_and_the_others_go_on(serve: Serve) -> None:

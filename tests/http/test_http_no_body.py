@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from live_server import Serve, get
 
 import tether
+from tests.http.live_server import Serve, get
 from tether import Response
 
 

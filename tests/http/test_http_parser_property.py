@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from live_server import LiveServer, Reply, get, mirror_app
+
+from tests.http.live_server import LiveServer, Reply, get, mirror_app
 
 RELAXED = settings(
     max_examples=120,

@@ -6,9 +6,9 @@ import asyncio
 import socket
 
 import pytest
-from live_server import PATIENCE, Serve, get, post
 
 import tether
+from tests.http.live_server import PATIENCE, Serve, get, post
 
 
 def numbered_app(gate: asyncio.Event | None = None) -> tuple[tether.App, list[int], list[int]]:

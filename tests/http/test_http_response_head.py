@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from live_server import Serve, get
 
 import tether
+from tests.http.live_server import Serve, get
 from tether import HTTPError, Response
 
 EVIL = ["a\r\nSet-Cookie: x=1", "a\nb", "a\rb", "a\0b", "a\x7fb", "a\x0bb", "\u0120\u010d\u010a"]

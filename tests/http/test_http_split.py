@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from live_server import LiveServer, chunked, get, post
+
+from tests.http.live_server import LiveServer, chunked, get, post
 
 REQUESTS = {
     "get": (get("/a?b=c", "X-Field: value", "Accept: */*"), ""),

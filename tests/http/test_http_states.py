@@ -9,9 +9,9 @@ import asyncio
 import re
 
 import pytest
-from live_server import LiveServer, Peer, Serve, get, post
 
 import tether
+from tests.http.live_server import LiveServer, Peer, Serve, get, post
 from tether.http.states import (
     BODY,
     CONNECTION,

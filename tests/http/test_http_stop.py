@@ -7,9 +7,9 @@ import socket
 import time
 
 import pytest
-from live_server import Serve, get
 
 import tether
+from tests.http.live_server import Serve, get
 
 
 def gated(gate: asyncio.Event, begun: list[str]) -> tether.App:

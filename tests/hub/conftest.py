@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from devices_for_tests import Until
-from sysfs_tree import Tree
 
+from tests.hub.devices_for_tests import Until
+from tests.hub.sysfs_tree import Tree
 from tether.hub.devices.model import Device
 from tether.hub.devices.registry import Registry
 

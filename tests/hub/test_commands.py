@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from devices_for_tests import Lamp, Meter
-from sysfs_tree import Tree
 
 import tether
+from tests.hub.devices_for_tests import Lamp, Meter
+from tests.hub.sysfs_tree import Tree
 from tether.hub.commands import TRANSITIONS, Command, Commands, Stage
 from tether.hub.devices.led import Led
 from tether.hub.devices.model import (

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from sysfs_tree import Tree
 
+from tests.hub.sysfs_tree import Tree
 from tether.config.settings import ConfigError, parse
 from tether.hub.devices.discovery import available, discover
 from tether.hub.devices.driver import Driver

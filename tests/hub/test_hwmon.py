@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sysfs_tree import Tree, fail_with_eio
 
+from tests.hub.sysfs_tree import Tree, fail_with_eio
 from tether.config.settings import ConfigError, parse
 from tether.hub.devices.discovery import discover
 from tether.hub.devices.hwmon import HwmonChip

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sysfs_tree import Tree, fail_with_eio
 
+from tests.hub.sysfs_tree import Tree, fail_with_eio
 from tether.config.settings import ConfigError, parse
 from tether.hub.devices.discovery import discover
 from tether.hub.devices.led import Led, to_level, to_percent

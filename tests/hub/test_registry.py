@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 
 import pytest
-from devices_for_tests import Lamp, Meter
 
+from tests.hub.devices_for_tests import Lamp, Meter
 from tether.hub.devices.model import Device, Status, UnknownDevice
 from tether.hub.devices.registry import Registry
 

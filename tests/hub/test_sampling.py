@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from devices_for_tests import Lamp, Meter, Until
-from sysfs_tree import Tree
 
 import tether
+from tests.hub.devices_for_tests import Lamp, Meter, Until
+from tests.hub.sysfs_tree import Tree
 from tether.config.settings import parse
 from tether.hub.devices.driver import BlockingDriver, Driver
 from tether.hub.devices.model import Device, DeviceUnavailable, Kind, Status, UnknownDevice, Value

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-from device_board import Board, Lamp, Meter
 
+from tests.hub_server.device_board import Board, Lamp, Meter
 from tether.hub.devices.driver import Driver
 
 StartBoard = Callable[..., Board]

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from device_board import Board
 from websockets.exceptions import InvalidStatus
 
+from tests.hub_server.device_board import Board
 from tether.hub.access import Policy, RefusedToListen, check_listen
 
 ADDRESSES = ["/", "/app.js", "/api/devices", "/metrics", "/healthz", "/nowhere"]

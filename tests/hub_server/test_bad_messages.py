@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from device_board import Board, Client
+
+from tests.hub_server.device_board import Board, Client
 
 
 def still_works(client: Client) -> None:

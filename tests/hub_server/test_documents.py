@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from device_board import Board
 
+from tests.hub_server.device_board import Board
 from tether.hub import protocol
 from tether.hub.rest import STATUS_OF
 

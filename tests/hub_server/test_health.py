@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from device_board import Board
+from tests.hub_server.device_board import Board
 
 
 def test_it_is_alive_and_ready(board: Board) -> None:

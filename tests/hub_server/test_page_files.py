@@ -6,7 +6,8 @@ import re
 from importlib import resources
 
 import pytest
-from device_board import Board
+
+from tests.hub_server.device_board import Board
 
 NAMES = sorted(entry.name for entry in (resources.files("tether.hub") / "page").iterdir())
 

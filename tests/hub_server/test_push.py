@@ -10,8 +10,9 @@ import time
 from typing import Any
 
 import pytest
-from device_board import Board, Client, Lamp, Meter
 from websockets.exceptions import ConnectionClosed
+
+from tests.hub_server.device_board import Board, Client, Lamp, Meter
 
 
 def test_a_change_is_pushed_to_every_client(board: Board) -> None:

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from device_board import Board, Lamp, Reply
+
+from tests.hub_server.device_board import Board, Lamp, Reply
 
 JSON = {"Content-Type": "application/json"}
 

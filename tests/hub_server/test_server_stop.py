@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from device_board import Board, Lamp
 from websockets.exceptions import ConnectionClosed
+
+from tests.hub_server.device_board import Board, Lamp
 
 
 def test_whoever_waits_is_answered_when_the_server_stops(board: Board, lamp: Lamp) -> None:

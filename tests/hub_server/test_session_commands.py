@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 import pytest
-from device_board import Board, Client, Lamp, Meter
 
+from tests.hub_server.device_board import Board, Client, Lamp, Meter
 from tether.hub.devices.model import DeviceUnavailable, Kind
 
 

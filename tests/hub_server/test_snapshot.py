@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from device_board import Board
+from tests.hub_server.device_board import Board
 
 
 def test_the_first_message_is_the_snapshot(board: Board) -> None:

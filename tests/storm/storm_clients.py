@@ -16,7 +16,7 @@ import sys
 from collections import Counter
 from typing import Any
 
-from storm_wire import (
+from tests.storm.storm_wire import (
     CLOSE,
     KILLED,
     METERS,

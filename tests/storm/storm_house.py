@@ -15,9 +15,8 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from storm_wire import CLOSE, Frames, check_head, handshake, masked
-
 import tether
+from tests.storm.storm_wire import CLOSE, Frames, check_head, handshake, masked
 from tether.http.connection import Request
 
 PATIENCE = 10.0

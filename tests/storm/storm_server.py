@@ -17,9 +17,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from storm_wire import KILLED, METERS, message
-
 import tether
+from tests.storm.storm_wire import KILLED, METERS, message
 from tether.app.server import Server
 from tether.config.settings import parse
 from tether.hub.devices.driver import Driver

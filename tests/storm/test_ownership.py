@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any
 
 import pytest
-from storm_house import TARGETS, Client, House, Logged, all_of, held, until
 
 import tether
+from tests.storm.storm_house import TARGETS, Client, House, Logged, all_of, held, until
 
 COUNT = 48
 BIG = b"x" * 65536

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from storm_clients import WAYS
-from storm_wire import STYLES
+
+from tests.storm.storm_clients import WAYS
+from tests.storm.storm_wire import STYLES
 
 CLIENTS = int(os.environ.get("TETHER_STORM_CLIENTS", "2000"))
 AT_ONCE = 200
@@ -45,7 +46,7 @@ class Server:
         self._errors = folder / "errors"
         with self._errors.open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", str(HERE / "storm_server.py")],
+                [sys.executable, "-W", "error", "-m", "tests.storm.storm_server"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -138,7 +139,7 @@ def weather(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weather]:
         for number in range(STORMS):
             arguments = [server.address, str(CLIENTS), str(AT_ONCE), str(number)]
             with subprocess.Popen(
-                [sys.executable, str(HERE / "storm_clients.py"), *arguments],
+                [sys.executable, "-m", "tests.storm.storm_clients", *arguments],
                 stdout=subprocess.PIPE,
                 text=True,
             ) as clients:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import tether
-from plain_sockets import open_socket
+from tests.plain_sockets import open_socket
 
 
 @asynccontextmanager

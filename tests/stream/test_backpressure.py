@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from pairs import fill, stream_and_socket
 
 import tether
-from plain_sockets import receive_all, receive_exactly, reset
+from tests.plain_sockets import receive_all, receive_exactly, reset
+from tests.stream.pairs import fill, stream_and_socket
 from tether.stream.stream import WRITE_HIGH, WRITE_LOW
 
 SMALL = 8192

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import tether
-from plain_sockets import open_socket
-from watch import Reports
+from tests.plain_sockets import open_socket
+from tests.watch import Reports
 
 
 def test_every_connection_becomes_a_stream_below_the_listener() -> None:

@@ -7,10 +7,10 @@ import socket
 from pathlib import Path
 
 import pytest
-from pairs import stream_and_socket
 
 import tether
-from plain_sockets import receive_all
+from tests.plain_sockets import receive_all
+from tests.stream.pairs import stream_and_socket
 from tether.stream.stream import READ_HIGH
 
 

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from pairs import stream_and_socket
 
 import tether
-from plain_sockets import reset
+from tests.plain_sockets import reset
+from tests.stream.pairs import stream_and_socket
 
 
 def test_a_reset_raises_connection_closed_in_who_waits() -> None:

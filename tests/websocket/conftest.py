@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tether
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "http"))
-
-from live_server import LiveServer, Serve
+from tests.http.live_server import LiveServer, Serve
 
 
 @pytest.fixture

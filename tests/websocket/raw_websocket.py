@@ -9,9 +9,8 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from live_server import LiveServer, Peer, Serve, get
-
 import tether
+from tests.http.live_server import LiveServer, Peer, Serve, get
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

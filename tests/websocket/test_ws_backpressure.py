@@ -8,10 +8,10 @@ import struct
 import threading
 
 import pytest
-from live_server import PATIENCE, Serve
-from raw_websocket import BINARY, TEXT, Client, Sessions, both_forms, frame
 
 import tether
+from tests.http.live_server import PATIENCE, Serve
+from tests.websocket.raw_websocket import BINARY, TEXT, Client, Sessions, both_forms, frame
 
 MESSAGE = 8 * 1024
 

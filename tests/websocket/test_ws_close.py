@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from live_server import Serve
-from raw_websocket import (
+
+import tether
+from tests.http.live_server import Serve
+from tests.websocket.raw_websocket import (
     BINARY,
     CLOSE,
     PING,
@@ -22,8 +24,6 @@ from raw_websocket import (
     frame,
     is_alive,
 )
-
-import tether
 from tether.websocket.codes import CODE_OF_CAUSE, may_be_sent
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from live_server import Serve
-from raw_websocket import (
+
+from tests.http.live_server import Serve
+from tests.websocket.raw_websocket import (
     BINARY,
     CONTINUATION,
     PING,

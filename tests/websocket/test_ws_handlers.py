@@ -7,10 +7,10 @@ import contextvars
 import time
 
 import pytest
-from live_server import Serve
-from raw_websocket import BINARY, TEXT, Client, close_frame, frame
 
 import tether
+from tests.http.live_server import Serve
+from tests.websocket.raw_websocket import BINARY, TEXT, Client, close_frame, frame
 
 
 def test_the_return_of_a_plain_handler_leaves_the_session_open(serve: Serve) -> None:

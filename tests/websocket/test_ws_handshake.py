@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from live_server import LiveServer, Serve, get
-from raw_websocket import BINARY, KEY, TEXT, Client, Sessions, frame, handshake
 
 import tether
+from tests.http.live_server import LiveServer, Serve, get
+from tests.websocket.raw_websocket import BINARY, KEY, TEXT, Client, Sessions, frame, handshake
 
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 

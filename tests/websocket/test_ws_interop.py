@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from live_server import Serve
-from raw_websocket import Sessions, both_forms
 
 import tether
+from tests.http.live_server import Serve
+from tests.websocket.raw_websocket import Sessions, both_forms
 
 aiohttp = pytest.importorskip("aiohttp")
 websockets_client = pytest.importorskip("websockets.asyncio.client")

@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 import pytest
-from live_server import Serve
-from raw_websocket import PING, PONG, TEXT, Client, Sessions, both_forms, frame
 
 import tether
+from tests.http.live_server import Serve
+from tests.websocket.raw_websocket import PING, PONG, TEXT, Client, Sessions, both_forms, frame
 
 QUICK: dict[str, Any] = {"ping_interval": 0.2, "pong_timeout": 0.3}
 

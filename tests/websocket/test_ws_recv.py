@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from live_server import LiveServer, Serve
-from raw_websocket import Client, close_frame
 
 import tether
+from tests.http.live_server import LiveServer, Serve
+from tests.websocket.raw_websocket import Client, close_frame
 
 
 class Receiving:

@@ -6,10 +6,10 @@ import asyncio
 import time
 
 import pytest
-from live_server import Serve
-from raw_websocket import Client, Sessions, both_forms, close_frame
 
 import tether
+from tests.http.live_server import Serve
+from tests.websocket.raw_websocket import Client, Sessions, both_forms, close_frame
 
 
 @pytest.mark.parametrize("path", both_forms())

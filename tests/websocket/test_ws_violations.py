@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from live_server import Serve
-from raw_websocket import (
+
+import tether
+from tests.http.live_server import Serve
+from tests.websocket.raw_websocket import (
     BINARY,
     CLOSE,
     CONTINUATION,
@@ -17,8 +19,6 @@ from raw_websocket import (
     frame,
     is_alive,
 )
-
-import tether
 
 BROKEN = {
     "unmasked text": frame(TEXT, b"hi", mask=None),
