@@ -4,7 +4,8 @@ from tether.aio.loop import Loop, run, to_thread
 from tether.app.app import App
 from tether.app.serve import serve
 from tether.app.server import Server
-from tether.engine.scope import Scope, Timer
+from tether.engine.members import Timer
+from tether.engine.scope import Scope
 from tether.errors import (
     Attempt,
     Closed,

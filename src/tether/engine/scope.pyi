@@ -1,10 +1,12 @@
-# What Python sees of scopes and timers (scope.pyx). A test holds the two together.
+# What Python sees of scopes (scope.pyx). A test holds the two together.
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, TypeVarTuple, Unpack
+
+from tether.engine.members import Timer
 
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
@@ -16,11 +18,6 @@ class _Closable(Protocol):
 
 DEFAULT_LINGER: float
 current_scope: ContextVar[Scope]
-
-class Timer:
-    @property
-    def active(self) -> bool: ...
-    def cancel(self) -> None: ...
 
 class Scope:
     def __init__(

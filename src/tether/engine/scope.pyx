@@ -1,4 +1,4 @@
-# Ownership: scopes, and the timers, tasks and things they own. Knows no descriptor and no poller.
+# Ownership: a scope and its life. Knows its members, no descriptor and no poller.
 #
 # Rules: closing is entered at once and for the whole subtree, so that no callback below runs from
 # then on; everything after that (cancelled tasks, flushing, `on_close`) happens from the top of the
@@ -7,7 +7,6 @@
 import asyncio
 import logging
 from contextvars import ContextVar
-from types import CoroutineType
 
 from cpython.contextvars cimport (
     PyContext_Copy,
@@ -16,7 +15,6 @@ from cpython.contextvars cimport (
     PyContext_Exit,
 )
 from cpython.object cimport PyObject_CallObject
-from libc.math cimport floor
 
 from tether.engine.lifecycle import LIFE_CYCLE, STATES
 from tether.engine.waiter cimport wake_all
@@ -42,187 +40,6 @@ cdef enum:
 current_scope = ContextVar("tether_scope")
 
 
-cdef class Member(Work):
-    """What a scope can own. A member is in its owner's list, and knows its owner."""
-
-    cdef int end(self, object cause) except -1:
-        # The owner entered closing.
-        return 0
-
-    cdef int leave(self) except -1:
-        # Out of the owner's list; the owner closes when the last one it waits for has left.
-        cdef Scope owner = self.owner
-        cdef Member previous = self.previous, following = self.next
-        if owner is None:
-            return 0
-        self.owner = None
-        self.previous = None
-        self.next = None
-        if previous is None:
-            owner.first = following
-        else:
-            previous.next = following
-        if following is not None:
-            following.previous = previous
-        if self.is_waited:
-            self.is_waited = False
-            owner.waiting -= 1
-            if owner.waiting == 0 and owner.state == CLOSING:
-                owner.schedule()
-        return 0
-
-
-cdef class Timer(Member):
-    """A timer of a scope: fires once or again and again, late but never early, until cancelled.
-
-    A repeating timer keeps its phase; ticks it missed merge into one. It ends with its scope.
-    """
-
-    @property
-    def active(self):
-        """Whether it will fire again."""
-        return not self.is_cancelled and self.owner is not None
-
-    def cancel(self):
-        """It does not fire any more; calling this again has no effect."""
-        if self.owner is not None:
-            self.owner.engine.check_thread()
-        self.end(None)
-
-    cdef int end(self, object cause) except -1:
-        cdef Scope owner = self.owner
-        if self.is_cancelled or owner is None:
-            return 0
-        self.is_cancelled = True
-        self.callback = None
-        self.args = None
-        if self.is_pending:
-            owner.engine.timers.cancel_one()
-        self.leave()
-        return 0
-
-    cdef int run(self) except -1:
-        cdef Scope owner = self.owner
-        cdef object callback = self.callback
-        cdef tuple args = self.args
-        cdef double now
-        if owner is None or owner.state != OPEN:
-            return 0
-        if self.interval > 0:
-            now = owner.engine.clock()
-            self.when += self.interval
-            if self.when <= now:
-                self.when += (floor((now - self.when) / self.interval) + 1) * self.interval
-            owner.engine.timers.push(self.when, self)
-        else:
-            self.is_cancelled = True
-            self.leave()
-        result = owner.invoke(callback, args)
-        if type(result) is CoroutineType:
-            owner.spawn(result) if owner.state == OPEN else result.close()
-        return 0
-
-    def __repr__(self):
-        kind = f"every {self.interval:g} s" if self.interval > 0 else "once"
-        return f"<Timer {kind} {named(self.callback)}>"
-
-
-cdef class OwnedTask(Member):
-    # A task that its scope cancels when it closes, and waits for.
-
-    cdef int end(self, object cause) except -1:
-        self.task.cancel()
-        return 0
-
-    def __call__(self, task):
-        cdef Scope owner = self.owner
-        if owner is None:
-            return  # abandoned: it was named in the log then
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            owner.contain(error)
-        self.leave()
-
-    def __repr__(self):
-        return f"<Task {self.task.get_name()}>"
-
-
-cdef class Driver(OwnedTask):
-    # The task of a session's async handler: it outlives the session by `linger` at most, so that
-    # it may clean up after the close it saw. The session's owner waits for it.
-
-    cdef int end(self, object cause) except -1:
-        # The session is closed by the same owner; what it tells its driver is enough.
-        return 0
-
-    cdef int limit(self) except -1:
-        # The session entered closing: from now on the time counts.
-        if self.owner is not None and self.lateness is None and self.session.linger_time >= 0:
-            self.lateness = Lateness.__new__(Lateness)
-            self.lateness.driver = self
-            self.owner.engine.timers.push(
-                self.owner.engine.clock() + self.session.linger_time, self.lateness
-            )
-        return 0
-
-    def __call__(self, task):
-        cdef Scope owner = self.owner, session = self.session
-        if self.lateness is not None:
-            self.lateness.driver = None
-            self.lateness.is_cancelled = True
-            if self.lateness.is_pending and owner is not None:
-                owner.engine.timers.cancel_one()
-            self.lateness = None
-        self.session = None
-        session.driver = None
-        if owner is None:
-            return
-        if task.cancelled():
-            session.start_closing(asyncio.CancelledError())
-        elif task.exception() is not None:
-            session.contain(task.exception())
-        else:
-            session.start_closing(None)
-        self.leave()
-
-
-cdef class Lateness(Work):
-
-    cdef int run(self) except -1:
-        if self.driver is not None:
-            self.driver.task.cancel()
-        return 0
-
-
-cdef class Owned(Member):
-    # Anything with `close()`.
-    cdef object thing
-
-    cdef int end(self, object cause) except -1:
-        cdef Scope owner = self.owner
-        cdef object thing = self.thing
-        self.leave()
-        try:
-            thing.close()
-        except Exception as error:
-            owner.report("Exception while closing what a scope owned", error)
-        return 0
-
-    def __repr__(self):
-        return f"<own {self.thing!r}>"
-
-
-cdef class Alarm(Work):
-    # A deadline of a scope's own machinery: unlike a timer it also fires while the scope closes.
-
-    cdef int run(self) except -1:
-        cdef Scope scope = self.scope
-        self.scope = None
-        if scope is not None and scope.state != CLOSED:
-            scope.on_alarm(self.kind)
-        return 0
-
-
 cdef class Closing(Awaiting):
     # What `wait_closed` returns.
     cdef Scope scope
@@ -245,7 +62,7 @@ cdef class Closing(Awaiting):
         return 0
 
 
-cdef class Scope(Member):
+cdef class Scope(Owner):
     """An owner: everything it starts ends with it.
 
     Args:
@@ -369,7 +186,7 @@ cdef class Scope(Member):
         while above is not None:
             if above is thing:
                 raise ValueError("a scope cannot own itself, nor what owns it")
-            above = above.owner
+            above = <Scope>above.owner
         if self.state != OPEN:
             thing.close()
         self.check()
@@ -499,7 +316,7 @@ cdef class Scope(Member):
         cdef Scope above = self
         cdef int depth = 0
         while above is not None:
-            above = above.owner
+            above = <Scope>above.owner
             depth += 1
         if depth > DEEPEST:
             raise RecursionError(f"scopes may be nested {DEEPEST} deep")
@@ -564,7 +381,7 @@ cdef class Scope(Member):
         # A failure closes the nearest session at or above, and stops there.
         cdef Scope scope = self
         while scope is not None and not scope.is_session:
-            scope = scope.owner
+            scope = <Scope>scope.owner
         if scope is not None and scope.state != OPEN and is_echo(error, scope.cause):
             return 0
         if isinstance(error, Exception):  # an exit left the loop already: there it was seen
@@ -729,7 +546,7 @@ cdef object start_timer(Scope scope, double seconds, double interval, object cal
 
 
 cdef int become_closed(Scope scope) except -1:
-    cdef Scope owner = scope.owner
+    cdef Scope owner = <Scope>scope.owner
     cdef object closers = scope.closers, waiters = scope.waiters, fatal = None
     if not MAY_FOLLOW[scope.state][CLOSED]:
         return 0
@@ -843,8 +660,3 @@ cdef int draw(Member member, int depth, list lines) except -1:
     for child in reversed(children):
         draw(child, depth + 1, lines)
     return 0
-
-
-def named(callback):
-    """A callback's name, for people."""
-    return getattr(callback, "__qualname__", None) or repr(callback)

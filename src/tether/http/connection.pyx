@@ -578,7 +578,7 @@ cdef int upgrade(Request request, Consumer successor, bytes head) except -1:
     cdef Scope owner
     if connection is None or connection.phase != RUNNING or request.is_answered:
         raise Closed("the request was answered already")
-    owner = connection.owner
+    owner = <Scope>connection.owner
     if owner is None or owner.state != OPEN:
         raise HTTPError(503, "the server stops")
     connection.stream.write_bytes(head)

@@ -199,7 +199,7 @@ cdef class WebSocket(Consumer):
         """Give this session to its handler; an async one becomes its driver."""
         result = self.invoke(functools.partial(handler, **arguments) if arguments else handler, (self,))
         if self.owner is not None and inspect.iscoroutine(result):
-            self.owner.start_driver(result, self)
+            (<Scope>self.owner).start_driver(result, self)
 
     cdef int end(self, object cause) except -1:
         # Closed from above: the server stops.

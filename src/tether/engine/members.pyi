@@ -1,0 +1,6 @@
+# What Python sees of a scope's members (members.pyx). A test holds the two together.
+
+class Timer:
+    @property
+    def active(self) -> bool: ...
+    def cancel(self) -> None: ...
