@@ -144,40 +144,16 @@ cdef class Engine(Dispatcher):
         pass  # the handles of this loop tell the heap themselves
 
     def _add_reader(self, fd, callback, *args):
-        cdef Descriptor descriptor = watched(self, fd)
-        cdef Handle handle = Handle(callback, args, self, None, self._debug)
-        previous, descriptor.reader = descriptor.reader, handle
-        apply_interest(self, number_of(fd), descriptor)
-        if previous is not None:
-            previous.cancel()
-        return handle
+        return set_handle(self, fd, Handle(callback, args, self, None, self._debug), False)
 
     def _add_writer(self, fd, callback, *args):
-        cdef Descriptor descriptor = watched(self, fd)
-        cdef Handle handle = Handle(callback, args, self, None, self._debug)
-        previous, descriptor.writer = descriptor.writer, handle
-        apply_interest(self, number_of(fd), descriptor)
-        if previous is not None:
-            previous.cancel()
-        return handle
+        return set_handle(self, fd, Handle(callback, args, self, None, self._debug), True)
 
     def _remove_reader(self, fd):
-        cdef Descriptor descriptor = found(self, fd)
-        if descriptor is None or descriptor.reader is None:
-            return False
-        previous, descriptor.reader = descriptor.reader, None
-        apply_interest(self, number_of(fd), descriptor)
-        previous.cancel()
-        return True
+        return remove_handle(self, fd, False)
 
     def _remove_writer(self, fd):
-        cdef Descriptor descriptor = found(self, fd)
-        if descriptor is None or descriptor.writer is None:
-            return False
-        previous, descriptor.writer = descriptor.writer, None
-        apply_interest(self, number_of(fd), descriptor)
-        previous.cancel()
-        return True
+        return remove_handle(self, fd, True)
 
     def _run_once(self):
         """Passes until the loop is stopped; one at least, as asyncio's `run_forever` expects."""
@@ -356,6 +332,36 @@ cdef Descriptor watched(Engine engine, object fd):
 cdef Descriptor found(Engine engine, object fd):
     cdef Source source = engine.poller_.lookup(number_of(fd))
     return <Descriptor>source if isinstance(source, Descriptor) else None
+
+
+cdef Handle set_handle(Engine engine, object fd, Handle handle, bint writes):
+    cdef Descriptor descriptor = watched(engine, fd)
+    cdef Handle previous
+    if writes:
+        previous, descriptor.writer = descriptor.writer, handle
+    else:
+        previous, descriptor.reader = descriptor.reader, handle
+    apply_interest(engine, number_of(fd), descriptor)
+    if previous is not None:
+        previous.cancel()
+    return handle
+
+
+cdef bint remove_handle(Engine engine, object fd, bint writes) except -1:
+    cdef Descriptor descriptor = found(engine, fd)
+    cdef Handle previous
+    if descriptor is None:
+        return False
+    previous = descriptor.writer if writes else descriptor.reader
+    if previous is None:
+        return False
+    if writes:
+        descriptor.writer = None
+    else:
+        descriptor.reader = None
+    apply_interest(engine, number_of(fd), descriptor)
+    previous.cancel()
+    return True
 
 
 cdef int apply_interest(Engine engine, int number, Descriptor descriptor) except -1:
