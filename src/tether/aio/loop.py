@@ -63,9 +63,11 @@ class Loop(Engine, asyncio.SelectorEventLoop):
             raise RuntimeError("Cannot close a running event loop")
         if self.is_closed():
             return
-        self.shut()
-        super().close()
-        self.shut_poller()
+        try:
+            self.shut()
+        finally:
+            super().close()
+            self.shut_poller()
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:

@@ -56,6 +56,7 @@ cdef class Engine(Dispatcher):
         self.root.label = "loop"
         self.root.linger_time = 5.0
         self.root.created = self.clock()
+        self.root.own_context()  # now, and not from whoever uses it first
 
     def __dealloc__(self):
         PyMem_Free(self.receive)
@@ -178,12 +179,7 @@ cdef class Engine(Dispatcher):
         """
         if self.is_dead:
             return
-        if self.root.waiting:
-            warnings.warn(
-                f"loop closed with open scopes, which were aborted:\n{self.root.tree()}",
-                ResourceWarning,
-                source=self,
-            )
+        left = self.root.tree() if self.root.waiting else None
         self.root.start_abort(None)
         while self.root.state != CLOSED and self.ready.count:
             settle_one(self)
@@ -192,6 +188,13 @@ cdef class Engine(Dispatcher):
         self.timers.clear()
         self.flushes.clear()
         self.unread.clear()
+        if left is not None:
+            # Last, since it may be made an error.
+            warnings.warn(
+                f"loop closed with open scopes, which were aborted:\n{left}",
+                ResourceWarning,
+                source=self,
+            )
 
     def shut_poller(self):
         """Give back the poller's descriptor, last of all."""
@@ -206,7 +209,9 @@ cdef class Engine(Dispatcher):
             self.is_sleeping = True
             try:
                 when = self.timers.next_when()
-                if self.ready.count or self.unread.count or self._stopping:
+                if (
+                    self.ready.count or self.unread.count or self.flushes.count or self._stopping
+                ):
                     timeout = 0
                 elif when >= 0:
                     timeout = max(0.0, when - self.clock())
@@ -261,8 +266,11 @@ cdef class Engine(Dispatcher):
         return 0
 
     cdef int flush_all(self) except -1:
+        # Those that are there now: whoever writes because there is room again waits for his turn.
+        cdef Py_ssize_t count = self.flushes.count
         cdef Source source
-        while self.flushes.count:
+        while count and self.flushes.count:
+            count -= 1
             source = self.flushes.pop()
             try:
                 source.flush()

@@ -182,8 +182,10 @@ cdef class Scope(Owner):
         """
         cdef Owned owned
         cdef Scope child, above = self
+        cdef int depth = 0
         self.guard()
         while above is not None:
+            depth += 1
             if above is thing:
                 raise ValueError("a scope cannot own itself, nor what owns it")
             above = <Scope>above.owner
@@ -194,6 +196,8 @@ cdef class Scope(Owner):
             child = thing
             if child.engine is not self.engine:
                 raise ValueError("a scope of another loop cannot be owned")
+            if height(child, 0) + depth > DEEPEST:
+                raise RecursionError(f"scopes may be nested {DEEPEST} deep")
             if child.state == OPEN and not child.is_held:
                 child.leave()
                 self.adopt(child, False)
@@ -398,7 +402,14 @@ cdef class Scope(Owner):
             return 0
         self.state = CLOSING
         self.cause = cause
-        self.on_closing()
+        # Whoever is woken meanwhile runs later: he shall see a scope that has entered closing whole.
+        self.engine.depth += 1
+        try:
+            self.on_closing()
+        except BaseException as error:
+            fatal = error
+        finally:
+            self.engine.depth -= 1
         if self.driver is not None:
             self.driver.limit()
         if self.first is not None:
@@ -425,9 +436,13 @@ cdef class Scope(Owner):
     cdef int start_abort(self, object cause) except -1:
         cdef Member member
         cdef list members = []
+        cdef object fatal = None
         if self.state == CLOSED:
             return 0
-        self.start_closing(cause)
+        try:
+            self.start_closing(cause)
+        except BaseException as error:
+            fatal = error
         if self.is_aborting:
             return 0
         self.is_aborting = True
@@ -438,13 +453,18 @@ cdef class Scope(Owner):
         for member in members:
             if member.owner is self:
                 if isinstance(member, Scope):
-                    (<Scope>member).start_abort(cause)
+                    try:
+                        (<Scope>member).start_abort(cause)
+                    except BaseException as error:
+                        fatal = error
                 elif isinstance(member, OwnedTask):
                     if isinstance(member, Driver):
                         (<OwnedTask>member).task.cancel()  # the others were, by the close
                     member.leave()
         self.on_abort()
         self.schedule()
+        if fatal is not None:
+            raise fatal
         return 0
 
     cdef int end(self, object cause) except -1:
@@ -543,6 +563,19 @@ cdef object start_timer(Scope scope, double seconds, double interval, object cal
     scope.engine.timers.push(timer.when, timer)
     scope.attach(timer)
     return timer
+
+
+cdef int height(Scope scope, int above) except -1:
+    # How deep the tree below goes; no deeper than it may be.
+    cdef Member member = scope.first
+    cdef int deepest = 0
+    if above > DEEPEST:
+        return 1
+    while member is not None:
+        if isinstance(member, Scope):
+            deepest = max(deepest, height(<Scope>member, above + 1))
+        member = member.next
+    return deepest + 1
 
 
 cdef int become_closed(Scope scope) except -1:

@@ -33,6 +33,8 @@ cdef class TimerHeap:
         return self.count - self.cancelled
 
     cdef int push(self, double when, Work work) except -1:
+        if not when >= 0:
+            when = 0  # in the past, or not a number at all: due at once
         if self.count == self.capacity:
             resize(self, self.capacity * 2)
         Py_INCREF(work)

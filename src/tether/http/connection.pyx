@@ -178,11 +178,11 @@ cdef class Connection(Consumer):
                 if phase == IDLE and size:
                     if turns == 0:
                         self.set_alarm(0, PARSE)  # others have waited long enough
-                        break
+                        return 0
                     turns -= 1
                     if self.stream.waiting_bytes() >= self.stream.write_high:
                         self.stream.wants_drain = True  # the client sends but does not read
-                        break
+                        return 0
                     self.move(HEAD)
                     self.set_deadline(self.service.head_timeout)
                 if self.phase == HEAD:
@@ -197,6 +197,10 @@ cdef class Connection(Consumer):
             self.is_parsing = False
         if self.successor is not None:
             return self.hand_over()
+        if self.has_ended and self.phase < RUNNING and self.state == OPEN:
+            # The rest of a request will not come any more.
+            self.phase = ENDING
+            return self.start_closing(None)
         return 0
 
     cdef bint skip_line(self) except -1:
@@ -211,8 +215,10 @@ cdef class Connection(Consumer):
         return False
 
     cdef int take_head(self) except -1:
-        cdef Py_ssize_t size = PyByteArray_GET_SIZE(self.buffer)
-        cdef const char* data = PyByteArray_AS_STRING(self.buffer)
+        # Held: a finalizer that runs while the head is parsed may close the connection.
+        cdef bytearray buffer = self.buffer
+        cdef Py_ssize_t size = PyByteArray_GET_SIZE(buffer)
+        cdef const char* data = PyByteArray_AS_STRING(buffer)
         cdef Py_ssize_t end = find_head_end(data, min(size, self.service.head_limit), self.scanned)
         cdef RequestHead head
         if end < 0:
@@ -223,10 +229,12 @@ cdef class Connection(Consumer):
         self.scanned = 0
         self.line_skipped = False
         head = parse_request_head(data, end, self.service.line_limit, self.service.count_limit)
+        if self.state != OPEN:
+            return 0
         self.head = head
         if self.is_surplus:
             raise HTTPError(503, "too many connections")
-        del self.buffer[:end]
+        del buffer[:end]
         if head.length > self.service.body_limit:
             raise HTTPError(413, "the body is too large")
         if head.length <= 0 and not head.is_chunked:
@@ -242,13 +250,14 @@ cdef class Connection(Consumer):
         return self.set_deadline(self.service.body_grace)
 
     cdef int take_body(self) except -1:
-        cdef Py_ssize_t size = PyByteArray_GET_SIZE(self.buffer), taken
-        cdef const char* data = PyByteArray_AS_STRING(self.buffer)
+        cdef bytearray buffer = self.buffer
+        cdef Py_ssize_t size = PyByteArray_GET_SIZE(buffer), taken
+        cdef const char* data = PyByteArray_AS_STRING(buffer)
         if self.chunks is not None:
             taken = self.chunks.feed(data, size)
             self.body_received += taken
-            del self.buffer[:taken]
-            if self.chunks.is_complete:
+            del buffer[:taken]
+            if self.chunks is not None and self.chunks.is_complete:
                 self.body = self.chunks.body
                 self.chunks = None
                 return self.run_handler()
@@ -256,7 +265,7 @@ cdef class Connection(Consumer):
         taken = min(size, self.head.length - PyByteArray_GET_SIZE(self.body))
         self.body.extend(data[:taken])
         self.body_received += taken
-        del self.buffer[:taken]
+        del buffer[:taken]
         if PyByteArray_GET_SIZE(self.body) == self.head.length:
             return self.run_handler()
         return 0
@@ -284,6 +293,8 @@ cdef class Connection(Consumer):
             request.take_result(request.invoke_one(self.service.handler, request))
         except (KeyboardInterrupt, SystemExit) as error:
             request.start_closing(error)
+            if self.successor is not None:
+                self.set_alarm(0, PARSE)
             raise
         return 0
 
@@ -325,8 +336,10 @@ cdef class Connection(Consumer):
         # The running request was answered.
         self.request = None
         if self.state != OPEN:
+            if self.phase == RUNNING:
+                self.phase = ENDING
             return 0
-        if self.closes_after or self.has_ended:
+        if self.closes_after or (self.has_ended and not waiting(self.buffer)):
             return self.end_connection()
         self.move(IDLE)
         self.set_deadline(self.service.idle_timeout)
@@ -350,13 +363,15 @@ cdef class Connection(Consumer):
 
     cdef int eof(self) except -1:
         self.has_ended = True
-        if self.phase == RUNNING:
+        if self.phase == RUNNING and self.request is not None:
             self.closes_after = True
             self.request.start_closing(
                 ConnectionClosed("the client left", phase="message", peer=self.request.peer)
             )
             return self.start_closing(self.request.cause)
-        if self.phase < ENDING:
+        if self.phase == IDLE and waiting(self.buffer):
+            self.set_alarm(0, PARSE)  # whole requests may still be there
+        elif self.phase < ENDING:
             self.phase = ENDING
             self.start_closing(None)
         return 0
@@ -503,7 +518,9 @@ cdef class Request(Scope):
 
     cdef int answer(self, object response) except -1:
         cdef Connection connection = self.connection
-        if self.is_answered or connection.stream is None or connection.phase != RUNNING:
+        if self.is_answered or connection is None or connection.stream is None:
+            return 0
+        if connection.phase != RUNNING:
             return 0
         self.is_answered = True
         try:
@@ -542,7 +559,7 @@ cdef class Replying(OwnedTask):
         if task.cancelled():
             request.start_closing(asyncio.CancelledError())
         elif isinstance(task.exception(), HTTPError):
-            request.answer(task.exception().response())
+            request.answer(converted(request, task.exception()))
         elif task.exception() is not None:
             request.contain(task.exception())
         elif request.connection is not None and request.connection.successor is None:
@@ -553,11 +570,13 @@ cdef class Replying(OwnedTask):
 
 cdef object converted(Request request, object result):
     # What is no response, and cannot be made one, is judged by `answer`.
-    cdef object convert = request.connection.service.convert
-    if isinstance(result, Response) or convert is None:
-        return result
+    cdef object convert = None
+    if request.connection is not None:
+        convert = request.connection.service.convert
     try:
-        return convert(result)
+        if isinstance(result, HTTPError):
+            return result.response()
+        return result if isinstance(result, Response) or convert is None else convert(result)
     except Exception as error:
         request.report("Exception in a response", error)
         return HTTPError(500).response()

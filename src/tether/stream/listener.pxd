@@ -22,4 +22,5 @@ cdef class Listener(Source):
     cdef readonly unsigned long long accepted_count
     cdef bint is_tcp, is_resting, is_short   # short of descriptors, and it was said
     cdef int accept_some(self) except -1
+    cdef int run_callback(self, Stream stream) except -1
     cdef int rest(self, int number) except -1

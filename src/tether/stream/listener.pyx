@@ -108,16 +108,24 @@ cdef class Listener(Source):
             stream.is_tcp = self.is_tcp
             memcpy(stream.address, address, 28)
             self.accepted_count += 1
-            stream.start(self.home, descriptor, self, False)
             try:
+                stream.start(self.home, descriptor, self, False)
                 if self.acceptor is not None:
                     self.acceptor.accepted(self, stream)
                 else:
-                    stream.is_session = True
-                    stream.invoke_one(accept_with(self, stream), stream)
+                    self.run_callback(stream)
             except Exception as error:
                 self.contain(error)
-                stream.start_abort(error)
+                if stream.engine is not None:
+                    stream.start_abort(error)
+        return 0
+
+    cdef int run_callback(self, Stream stream) except -1:
+        # The user's function; an async one becomes the stream's driver.
+        stream.is_session = True
+        result = stream.invoke_one(self.stream_callback, stream)
+        if asyncio.iscoroutine(result):
+            self.start_driver(result, stream)
         return 0
 
     cdef int rest(self, int number) except -1:
@@ -169,16 +177,6 @@ cdef class Listener(Source):
         self.drop_alarm(self.stop_alarm)
         self.stop_alarm = None
         return 0
-
-
-cdef object accept_with(Listener listener, Stream stream):
-    # The user's function; an async one becomes the stream's driver.
-    def begin(stream_):
-        result = listener.stream_callback(stream_)
-        if asyncio.iscoroutine(result):
-            listener.start_driver(result, stream_)
-
-    return begin
 
 
 def bind(address, *, backlog=1024, reuse_port=False):

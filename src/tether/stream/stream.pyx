@@ -199,14 +199,14 @@ cdef class Consumer(Scope):
         return 0
 
     cdef int on_finish(self) except -1:
-        if self.stream is None or self.stream.state == CLOSED:
+        if self.stream is None or self.stream.state == CLOSED or self.stream.owner is not self:
             self.is_released = True
         else:
             self.stream.start_closing(self.cause)
         return 0
 
     cdef int on_abort(self) except -1:
-        if self.stream is None:
+        if self.stream is None or self.stream.owner is not self:
             self.is_released = True
         return 0
 
@@ -355,6 +355,8 @@ cdef class Stream(Source):
         self.descriptor = descriptor
         self.heard = engine.now
         owner.adopt(self, held)
+        # The system has just given us this number: whoever is noted for it closed it unnoticed.
+        engine.poller_.unwatch(descriptor)
         engine.poller_.watch(descriptor, self, READ | WRITE | CLOSED_BY_PEER | EDGE)
         return 0
 

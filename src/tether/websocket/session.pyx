@@ -160,6 +160,8 @@ cdef class WebSocket(Consumer):
         self.check()
         if inspect.iscoroutinefunction(callback):
             raise TypeError("on_message takes a plain function; use `async for` to await")
+        if self.receiver is not None:
+            raise RuntimeError("another task receives from this WebSocket already")
         self.message_callback = callback
         if self.messages is not None or self.buffer is not None:
             self.set_alarm(0, PARSE)
@@ -230,6 +232,8 @@ cdef class WebSocket(Consumer):
 
     cdef int feed(self, char* data, Py_ssize_t size) except -1:
         cdef Py_ssize_t taken = 0
+        if self.is_failed or self.close_received:
+            return 0  # nothing that comes now has a meaning
         if self.buffer is not None:
             self.buffer.extend(data[:size])
             return self.parse_buffer()
@@ -240,7 +244,7 @@ cdef class WebSocket(Consumer):
             self.set_alarm(0, PARSE)
             raise
         finally:
-            if taken < size and not self.is_failed:
+            if taken < size and not self.is_failed and not self.close_received:
                 self.buffer = bytearray(data[taken:size])
         if self.receiver is not None and self.messages is not None and self.messages.count:
             wake(self)
@@ -259,7 +263,7 @@ cdef class WebSocket(Consumer):
             self.set_alarm(0, PARSE)
             raise
         finally:
-            if taken == PyByteArray_GET_SIZE(buffer) or self.is_failed:
+            if taken == PyByteArray_GET_SIZE(buffer) or self.is_failed or self.close_received:
                 self.buffer = None
             elif taken:
                 del buffer[:taken]
@@ -380,7 +384,7 @@ cdef class WebSocket(Consumer):
         return self.took(size)
 
     cdef Py_ssize_t target(self, char** where) except -1:
-        if self.whole is None or self.frame_left < LONG or self.state != OPEN:
+        if self.whole is None or self.frame_left < LONG or self.state != OPEN or self.is_failed:
             return 0
         where[0] = PyBytes_AS_STRING(self.whole) + self.frame_done
         return self.frame_left
@@ -506,6 +510,8 @@ cdef class WebSocket(Consumer):
 
     cdef int break_off(self, int code, str reason) except -1:
         # The peer broke the protocol: it is told, and nothing more is read (section 7.1.7).
+        if self.is_failed:
+            return 0
         self.is_failed = True
         if self.state != OPEN:
             return 0
