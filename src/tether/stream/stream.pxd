@@ -55,6 +55,7 @@ cdef class Stream(Source):
     cdef Py_ssize_t waiting_bytes(self) noexcept
     cdef int touch(self) except -1
     cdef int receive(self) except -1
+    cdef int flush_large(self) except -1
     cdef int pend(self) except -1
     cdef int resume(self) except -1
     cdef int deliver(self, char* data, Py_ssize_t size) except -1
