@@ -198,3 +198,24 @@ except KeyboardInterrupt:
     )
     assert done.stdout.split() == ["cancelled", "closed", "interrupted"]
     assert done.stderr == ""
+
+
+def test_an_exit_after_a_lost_connection_ends_the_program_with_its_status() -> None:
+    program = """
+import asyncio, socket, struct, sys, tether
+async def main():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        stream = await tether.connect("127.0.0.1:%d" % listening.getsockname()[1])
+        other, _ = listening.accept()
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    asyncio.get_running_loop().call_soon(other.close)
+    try:
+        await stream.read()
+    except tether.NetworkError:
+        sys.exit(7)
+tether.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")

@@ -9,6 +9,7 @@ import warnings
 import pytest
 
 import tether
+from tests.watch import open_descriptors
 
 
 def test_the_runner_takes_the_loop() -> None:
@@ -168,6 +169,32 @@ def test_close_with_open_streams_releases_their_descriptors() -> None:
     assert [stream.state for stream in streams] == ["closed", "closed"]
 
 
+def test_close_closes_everything_even_where_its_warning_is_an_error() -> None:
+    before = open_descriptors()
+    streams: list[tether.Stream] = []
+    closed: list[BaseException | None] = []
+
+    async def main() -> None:
+        listener = tether.listen("127.0.0.1:0", streams.append)
+        streams.append(await tether.connect(listener.address))
+        while len(streams) < 2:
+            await asyncio.sleep(0)
+        streams[0].on_close(closed.append)
+
+    loop = tether.Loop()
+    loop.run_until_complete(main())
+    root = loop.scope
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ResourceWarning, match="open scopes"):
+            loop.close()
+    assert loop.is_closed()
+    assert root.state == "closed"
+    assert closed == [None]
+    assert [stream.fileno() for stream in streams] == [-1, -1]
+    assert open_descriptors().keys() <= before.keys()
+
+
 def test_close_without_open_scopes_is_silent() -> None:
     async def main() -> None:
         async with tether.Scope() as scope:
@@ -209,8 +236,6 @@ def test_the_poller_can_be_chosen_by_the_environment(monkeypatch: pytest.MonkeyP
 
 
 def test_the_loop_uses_one_epoll_descriptor() -> None:
-    from tests.watch import open_descriptors
-
     before = open_descriptors()
     loop = tether.Loop()
     try:

@@ -92,3 +92,27 @@ def test_what_a_callback_opens_belongs_to_its_scope() -> None:
             assert streams[0].state == "closed"
 
     tether.run(main())
+
+
+def test_the_root_does_not_take_its_context_from_whoever_uses_it_first() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, tether.Loop)
+        root = loop.scope
+        seen: list[tuple[str, str]] = []
+        done = asyncio.Event()
+
+        async def look(name: str) -> None:
+            seen.append((name, user.get()))
+
+        def use_the_root() -> None:
+            user.set("ada")
+            root.spawn(look("task"))
+            root.after(0, look, "timer")
+            root.after(0.005, done.set)
+
+        tether.Scope().after(0, use_the_root)
+        await done.wait()
+        assert sorted(seen) == [("task", "nobody"), ("timer", "nobody")]
+
+    tether.run(main())

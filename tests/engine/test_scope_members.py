@@ -336,3 +336,23 @@ def test_the_result_of_a_spawned_task_is_its_own() -> None:
         return await task
 
     assert tether.run(main()) == "result"
+
+
+def test_owning_makes_no_tower_that_is_too_deep() -> None:
+    async def main() -> None:
+        top = bottom = tether.Scope(name="bottom")
+        height = 1
+        with pytest.raises(RecursionError, match="nested"):
+            while height < 100_000:
+                above = tether.Scope()
+                above.own(top)
+                top = above
+                height += 1
+        assert 100 < height < 100_000
+        above.own(tether.Scope(name="another"))  # who was refused is as it was
+        for scope in (top, above):
+            scope.close()
+            await scope.wait_closed()
+        assert bottom.state == "closed"
+
+    tether.run(main())

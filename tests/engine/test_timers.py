@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import gc
+import math
 import time
-from pathlib import Path
 
 import pytest
 
 import tether
+from tests.watch import KEEPS_FREED_MEMORY, resident
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.0001, 0.0037, 0.02])
@@ -283,17 +282,7 @@ def test_of_100_000_timers_only_the_cancelled_stay_silent() -> None:
     tether.run(main())
 
 
-def resident() -> int:
-    """Bytes of memory that this process holds, after giving back what it can."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-
-@pytest.mark.skipif(
-    "libasan" in Path("/proc/self/maps").read_text(),
-    reason="the address sanitizer keeps freed memory",
-)
+@pytest.mark.skipif(KEEPS_FREED_MEMORY, reason="the address sanitizer does")
 @pytest.mark.parametrize("end", ["cancel", "close", "fire"])
 def test_memory_follows_what_is_pending_and_not_what_was(end: str) -> None:
     def burst(scope: tether.Scope, seconds: float) -> list[tether.Timer]:
@@ -348,6 +337,24 @@ def test_a_cancelled_timer_lets_go_of_its_callback() -> None:
         for handle in handles:
             handle.cancel()
         assert Payload.alive == 0
+
+    tether.run(main())
+
+
+@pytest.mark.parametrize("when", [-2.0, -1.0, -1e18, -math.inf, math.nan])
+@pytest.mark.parametrize("how", ["call_at", "call_later"])
+def test_what_lies_before_the_clock_or_is_no_time_is_due_at_once(how: str, when: float) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        fired: list[str] = []
+        both = asyncio.Event()
+        begun = time.monotonic()
+        loop.call_later(0.02, both.set)
+        loop.call_later(0.01, fired.append, "beside it")
+        getattr(loop, how)(when, fired.append, "at once")
+        await both.wait()
+        assert fired == ["at once", "beside it"]
+        assert time.monotonic() - begun < 1.0
 
     tether.run(main())
 

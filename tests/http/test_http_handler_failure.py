@@ -9,6 +9,7 @@ import pytest
 
 import tether
 from tests.http.live_server import LiveServer, Serve, get, post
+from tether import HTTPError
 
 
 def failing_app() -> tether.App:
@@ -44,6 +45,15 @@ def failing_app() -> tether.App:
     @app.get("/result")
     def result(request: tether.Request) -> object:
         return object()
+
+    @app.get("/no-message")
+    def no_message(request: tether.Request) -> str:
+        raise HTTPError(400, ValueError("no text"))  # type: ignore[arg-type]
+
+    @app.get("/no-message-later")
+    async def no_message_later(request: tether.Request) -> str:
+        await asyncio.sleep(0)
+        return no_message(request)
 
     @app.get("/cancelled")
     async def cancelled(request: tether.Request) -> str:
@@ -102,6 +112,16 @@ def test_500_one_log_record_and_the_connection_goes_on(server: LiveServer, name:
 
 def test_a_result_that_is_no_response_is_500(server: LiveServer) -> None:
     assert server.ask(get("/result")).status == 500
+    assert len(server.problems) == 1
+    server.problems.clear()
+
+
+@pytest.mark.parametrize("name", ["no-message", "no-message-later"])
+def test_an_error_that_makes_no_response_is_500(server: LiveServer, name: str) -> None:
+    with server.peer() as peer:
+        peer.send(get(f"/{name}") + get("/fine"))
+        assert peer.reply().status == 500
+        assert peer.reply().body == b"fine"
     assert len(server.problems) == 1
     server.problems.clear()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 
 import pytest
 
@@ -126,3 +127,18 @@ def test_a_client_that_never_reads_its_replies_is_held_back(serve: Serve) -> Non
         assert served[0] < 200
         for _ in range(400):
             assert len(peer.reply().body) == 50_000
+
+
+@pytest.mark.parametrize("behind", [b"", b"GET /plain/1 HTTP/1.1\r\nHo"])
+def test_all_that_was_asked_before_a_half_close_is_answered(serve: Serve, behind: bytes) -> None:
+    app, _, _ = numbered_app()
+    server = serve(app)
+    sent = threading.Event()
+    with server.peer() as peer:
+        server.loop.call_soon_threadsafe(sent.wait, PATIENCE)  # it finds all of it, and the end
+        peer.send(b"".join(get(f"/plain/{number}") for number in range(200)) + behind)
+        peer.half_close()
+        sent.set()
+        assert [int(peer.reply().body) for _ in range(200)] == list(range(200))
+        assert peer.rest() == b""
+    server.until(server.is_idle)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import threading
 import time
 
 import pytest
 
 import tether
-from tests.http.live_server import Serve, get
+from tests.http.live_server import PATIENCE, Serve, get
+from tether import HTTPError
 
 
 def gated(gate: asyncio.Event, begun: list[str]) -> tether.App:
@@ -110,3 +113,37 @@ def test_stop_without_clients_is_immediate(serve: Serve) -> None:
     begun = time.monotonic()
     server.stop()
     assert time.monotonic() - begun < 1.0
+
+
+@pytest.mark.parametrize("cause", [None, RuntimeError("stop")])
+def test_the_end_of_the_client_may_come_before_the_reply_is_there(
+    serve: Serve, cause: BaseException | None
+) -> None:
+    # The reply is still being made when the server stops and the client leaves.
+    gate, begun = asyncio.Event(), list[str]()
+    making, left = threading.Event(), threading.Event()
+    app = tether.App()
+
+    class Late(HTTPError):
+        def response(self) -> tether.Response:
+            making.set()
+            assert left.wait(PATIENCE)
+            return super().response()
+
+    @app.get("/")
+    async def handler(request: tether.Request) -> str:
+        begun.append("x")
+        with contextlib.suppress(asyncio.CancelledError):
+            await gate.wait()
+        raise Late(404, "too late")
+
+    server = serve(app)
+    peer = server.peer()
+    peer.send(get())
+    server.until(lambda: bool(begun))
+    server.call(server.server.close, cause)
+    server.loop.call_soon_threadsafe(gate.set)
+    assert making.wait(PATIENCE)
+    peer.close()
+    left.set()
+    server.until(lambda: server.server.closed)

@@ -16,6 +16,9 @@ import pytest
 import tether
 from tether.stream.connecting import Connecting
 
+PATIENCE = 10.0
+"""Seconds after which a test gives up."""
+
 SILENCE = 0.2
 """Seconds in which a false report would long have come."""
 
@@ -71,3 +74,29 @@ def came_too_late(stream: tether.Stream) -> None:
 def connect(address: str) -> socket.socket:
     host, port = address.split(":")
     return socket.create_connection((host, int(port)))
+
+
+def test_a_reader_of_a_closed_socket_does_not_keep_its_number_from_a_connection() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        streams: asyncio.Queue[tether.Stream] = asyncio.Queue()
+        async with tether.listen("127.0.0.1:0", streams.put_nowait) as listener:
+            with socket.socket() as client:
+                client.setblocking(False)
+                pair = socket.socketpair()
+                numbers = [one.fileno() for one in pair]
+                for one in pair:
+                    loop.add_reader(one, pytest.fail, "nobody writes to it")
+                for one in pair:
+                    one.close()  # its reader is forgotten, against asyncio's rule
+                host, port = listener.address.split(":")
+                client.connect_ex((host, int(port)))
+                async with asyncio.timeout(PATIENCE):
+                    stream = await streams.get()
+                    assert stream.fileno() in numbers
+                    await stream.send(b"to the client")
+                    assert await loop.sock_recv(client, 100) == b"to the client"
+                    await loop.sock_sendall(client, b"to the stream")
+                    assert await stream.read() == b"to the stream"
+
+    tether.run(main())

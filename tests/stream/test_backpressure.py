@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 
 import pytest
 
@@ -282,3 +284,39 @@ def test_writes_of_one_pass_leave_together() -> None:
             assert client.recv(1000) == b"".join(b"%d," % number for number in range(100))
 
     tether.run(main())
+
+
+def test_a_sender_without_end_to_a_fast_reader_leaves_the_timers_their_turn() -> None:
+    # The reader is a process of its own, so that it takes whatever is sent at once.
+    program = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as client:
+    while client.recv(1_000_000):
+        pass
+"""
+    ticks: list[float] = []
+
+    async def main() -> None:
+        chunk = b"x" * WRITE_HIGH
+
+        async def send_on(stream: tether.Stream) -> None:
+            # The starved loop could not end this by a timer either.
+            end = time.monotonic() + 3
+            await stream.send(chunk)
+            begun.set()
+            while len(ticks) < 20 and time.monotonic() < end:
+                await stream.send(chunk)
+            done.set()
+
+        begun, done = asyncio.Event(), asyncio.Event()
+        async with tether.listen("127.0.0.1:0", send_on) as listener:
+            tether.Scope().every(0.01, lambda: ticks.append(time.monotonic()))
+            port = listener.address.rpartition(":")[2]
+            reader = await asyncio.create_subprocess_exec(sys.executable, "-c", program, port)
+            await begun.wait()
+            ticks.clear()
+            await done.wait()
+        assert await reader.wait() == 0
+
+    tether.run(main())
+    assert len(ticks) >= 20

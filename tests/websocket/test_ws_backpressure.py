@@ -330,3 +330,30 @@ def test_a_close_is_not_held_up_for_ever_by_one_who_does_not_read(serve: Serve) 
     pushing.server.call(lambda: pushing.ws.on_close(closed.append))
     pushing.server.call(pushing.ws.close)
     pushing.server.until(lambda: bool(closed), patience=8)
+
+
+def test_a_handler_that_closes_as_its_send_fails_does_not_hide_the_cause(serve: Serve) -> None:
+    app = tether.App()
+    opened: list[tether.WebSocket] = []
+    seen: list[BaseException] = []
+    closed: list[BaseException | None] = []
+
+    @app.websocket("/ws")
+    async def session(ws: tether.WebSocket) -> None:
+        ws.on_close(closed.append)
+        opened.append(ws)
+        try:
+            while True:
+                await ws.send(b"x" * 60_000)
+        except tether.NetworkError as error:
+            seen.append(error)
+            ws.close()
+
+    server = serve(app)
+    client = Client(server.peer(receive_buffer=4096))
+    server.until(lambda: bool(opened) and opened[0].buffered >= opened[0].write_high)
+    client.peer.reset()
+    server.until(lambda: bool(closed))
+    assert len(seen) == 1
+    assert isinstance(closed[0], tether.ConnectionClosed)
+    assert opened[0].error is closed[0]

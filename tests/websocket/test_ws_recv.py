@@ -82,6 +82,18 @@ def test_recv_beside_on_message_raises(receiving: Receiving) -> None:
     receiving.run(both)
 
 
+def test_on_message_beside_a_waiting_recv_raises(receiving: Receiving) -> None:
+    async def both(ws: tether.WebSocket) -> object:
+        waiting = asyncio.ensure_future(ws.recv())
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="receives"):
+            ws.on_message(pytest.fail)
+        receiving.client.text("for the first")
+        return await waiting
+
+    assert receiving.run(both) == "for the first"
+
+
 def test_wait_for_times_out_and_loses_nothing(receiving: Receiving) -> None:
     async def some(ws: tether.WebSocket) -> list[object]:
         for _ in range(3):

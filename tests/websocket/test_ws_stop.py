@@ -91,3 +91,31 @@ def test_stop_in_a_message_callback(serve: Serve) -> None:
         client.send(close_frame())
         client.expect_end()
     server.until(lambda: server.server.closed)
+
+
+@pytest.mark.parametrize("hook", ["none", "plain", "async"])
+def test_stop_in_the_pass_of_an_upgrade(serve: Serve, hook: str) -> None:
+    app = tether.App()
+
+    if hook == "plain":
+        app.before(lambda request: None)
+    elif hook == "async":
+
+        @app.before
+        async def look(request: tether.Request) -> None:
+            await asyncio.sleep(0)
+
+    @app.websocket("/ws")
+    def session(ws: tether.WebSocket) -> None:
+        server.server.close()
+
+    server = serve(app)
+    client = Client(server.peer())
+    client.expect_close(1001)
+    client.send(close_frame(1001))
+    client.expect_end()
+
+    async def wait() -> None:
+        await server.server.wait_closed()
+
+    server.wait_for(wait())

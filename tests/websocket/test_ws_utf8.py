@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+import tether
 from tests.http.live_server import Serve
-from tests.websocket.raw_websocket import CONTINUATION, TEXT, Sessions, both_forms, frame
+from tests.websocket.raw_websocket import CONTINUATION, TEXT, Client, Sessions, both_forms, frame
 
 VALID = {
     "ascii": b"plain",
@@ -114,3 +117,38 @@ def test_binary_may_hold_anything(serve: Serve) -> None:
     client = Sessions(serve).client()
     client.send(frame(2, b"\xff\xfe\x80"))
     client.expect(2, b"\xff\xfe\x80")
+
+
+# The octet behind it may look as if it mended the character.
+@pytest.mark.parametrize(("bad", "behind"), [(b"\xff", b"y"), (b"\xc3\x28", b"\x80")])
+def test_nothing_of_a_long_frame_is_delivered_after_its_bad_octet(
+    serve: Serve, bad: bytes, behind: bytes
+) -> None:
+    app = tether.App()
+    gate = asyncio.Event()
+    messages: list[str | bytes] = []
+    ended: list[BaseException | None] = []
+
+    @app.websocket("/ws")
+    async def session(ws: tether.WebSocket) -> None:
+        ws.on_close(ended.append)
+        await gate.wait()
+        async for message in ws:
+            messages.append(message)
+
+    server = serve(app)
+    client = Client(server.peer())
+    whole = frame(TEXT, b"y" * 100_000, mask=b"\0\0\0\0")
+    client.text("before it")
+    client.send(whole[:20])
+    client.peer.wait_until_read()  # what comes now goes straight into the message
+    client.send(bad)
+    client.peer.wait_until_read()
+    # As many octets as the frame needs, and as many again as broke it: who forgot that it is broken
+    # would find a whole message here.
+    client.send(behind, whole[21 + len(bad) :], b"y" * len(bad))
+    client.peer.wait_until_read()
+    server.call(gate.set)
+    client.expect_failure(1007)
+    server.until(lambda: bool(ended))
+    assert messages == ["before it"]

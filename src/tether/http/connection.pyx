@@ -4,21 +4,19 @@
 # are the table in states.py. Another protocol takes the stream over by `upgrade`.
 
 import asyncio
-import time
-from email.utils import formatdate
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
-
-from tether.engine.scope cimport CLOSED, CLOSING, OPEN
 from libc.math cimport INFINITY
 
-from tether.stream.limits cimport count, seconds
+from tether.engine.scope cimport OPEN
+from tether.http.date cimport current_date
 from tether.http.parser cimport find_head_end, parse_request_head
+from tether.stream.limits cimport count, seconds
 
-from tether.errors import Closed, ConnectionClosed, ProtocolError, ReadTimeout
+from tether.errors import Closed, ConnectionClosed
 from tether.http.messages import Headers, HTTPError, Response
 from tether.http.states import CONNECTION, STATES
 
@@ -34,19 +32,6 @@ cdef enum:
     STOP = 34
     REQUESTS_PER_TURN = 32
     SURPLUS = 64
-
-cdef double date_until = 0
-cdef bytes date_line = b""
-
-
-cdef bytes current_date():
-    # RFC 9110, section 6.6.1; made anew once a second.
-    global date_until, date_line
-    now = time.time()
-    if now >= date_until:
-        date_until = <double><long long>now + 1
-        date_line = b"date: " + formatdate(now, usegmt=True).encode() + b"\r\n"
-    return date_line
 
 
 cdef class Service(Acceptor):

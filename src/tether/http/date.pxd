@@ -1,0 +1,3 @@
+# The Date field of a reply. Knows the wall clock only.
+
+cdef bytes current_date()
