@@ -179,7 +179,7 @@ def test_a_failure_in_a_plain_scope_is_logged_once_and_closes_nobody(
         elif kind == "after":
             scope.after(0, fail)
         else:
-            timer = scope.every(0.001, fail)
+            timer = scope.every(0.3, fail)  # long enough for one tick only, on a slow machine too
         await failed.wait()
         await asyncio.sleep(0)
         if kind == "every":
