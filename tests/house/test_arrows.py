@@ -22,7 +22,7 @@ def test_the_imports_of_every_kind_of_file_are_seen() -> None:
     }
     assert "tether.engine.scope.current_scope" in seen["stream/connect.py"]
     assert "tether.engine.poller.HANGUP" in seen["stream/stream.pyx"]
-    assert "tether.errors.Closed" in seen["stream/stream.pyx"]
+    assert "tether.errors.ConnectionClosed" in seen["stream/stream.pyx"]
     assert "tether.engine.waiter.Waiter" in seen["stream/stream.pxd"]
 
 

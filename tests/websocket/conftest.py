@@ -2,28 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from tests.http.conftest import serve
 
-import pytest
-
-import tether
-from tests.http.live_server import LiveServer, Serve
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """`serve(app, **limits)` starts a server; a test that causes a problem takes it from
-    `server.problems`."""
-    servers: list[LiveServer] = []
-
-    def start(app: tether.App, **limits: Any) -> LiveServer:
-        server = LiveServer(app, **limits)
-        servers.append(server)
-        return server.start()
-
-    yield start
-    for server in servers:
-        server.stop()
-    for server in servers:
-        assert server.messages() == []
+__all__ = ["serve"]

@@ -19,7 +19,6 @@ cdef class ChunkedBody:
     cdef Py_ssize_t limit, remaining, line_size, pieces
     cdef int state
     cdef bint is_complete
-    cdef unsigned long long size
     cdef Py_ssize_t feed(self, const char* data, Py_ssize_t size) except -1
     cdef int step(self, unsigned char code) except -1
     cdef int expect(self, unsigned char code, unsigned char wanted) except -1

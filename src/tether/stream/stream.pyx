@@ -5,8 +5,6 @@
 # Whoever stops earlier leaves it set, and `resume` puts the stream on the loop's list.
 # Writing: what is written while events are served leaves in one system call, at the flush.
 
-import asyncio
-
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memcpy
@@ -17,7 +15,7 @@ from tether.engine.scope cimport CLOSED, CLOSING, OPEN
 from tether.engine.waiter cimport wake_all
 from tether.stream.output cimport give_output, take_output
 
-from tether.errors import Closed, ConnectionClosed, WriteTimeout, from_errno
+from tether.errors import ConnectionClosed, WriteTimeout, from_errno
 
 cdef extern from "<sys/socket.h>" nogil:
     struct linger:
