@@ -10,158 +10,187 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from benchmarks import build, machine, report
-from benchmarks.websocket import cases, echo
-from benchmarks.websocket.cases import Server
+from benchmarks.room import MeasurementError, Peer, Room
+from benchmarks.rooms import ROOMS
 
 RESULTS = build.BENCHMARKS / "results"
 WARMUP = 0.5
-IDLE_ROUNDS = 3
-
-Item = TypeVar("Item")
+MEMORY_ROUNDS = 3
 
 
 def main() -> int:
     """Run the benchmarks; 0, or 1 where something could not be measured."""
     options = _options()
-    rounds = options.rounds or (3 if options.quick else 9)
-    seconds = options.seconds or (0.5 if options.quick else 2.0)
     try:
-        chosen_servers = _chosen(options.only, {one.name: one for one in cases.SERVERS}, "server")
-        names = [one.name for one in cases.CASES] + [cases.IDLE_CASE]
-        chosen_names = _chosen(options.cases, {name: name for name in names}, "case")
+        names = _names(options.only)
+        rooms = [room for room in ROOMS if room.name in names] or list(ROOMS)
+        peers = {name for name in names if name not in {room.name for room in ROOMS}}
+        known = {case for room in rooms for case in _case_names(room)}
+        cases = _chosen(_names(options.cases), known, "case")
+        _chosen(peers, {peer.name for room in rooms for peer in room.peers}, "peer")
         cores = machine.two_cores()
-        echo.load_program()
-    except (ValueError, build.BuildError, machine.MachineError) as error:
+    except (ValueError, machine.MachineError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
-    chosen_cases = [one for one in cases.CASES if one.name in chosen_names]
+    whole = not (options.quick or peers or cases)
+    succeeded = [_run(room, peers, cases, cores, whole, options) for room in rooms]
+    return 0 if all(succeeded) else 1
 
-    failures: dict[str, str] = {}
-    servers = _ready(chosen_servers, failures)
+
+def _run(
+    room: Room[Any, Any],
+    peers: set[str],
+    cases: set[str],
+    cores: tuple[int, int],
+    whole: bool,
+    options: argparse.Namespace,
+) -> bool:
+    """Measure a room and write its report; whether everything could be measured."""
+    rounds = options.rounds or (3 if options.quick else 9)
+    seconds = options.seconds or (0.5 if options.quick else room.seconds)
     results = report.Results(
+        room=room,
         machine=machine.description(),
-        versions=machine.versions(),
+        versions={},
         seconds=seconds,
-        cases=chosen_cases,
-        servers=servers,
-        references=cases.REFERENCES,
-        failures=failures,
+        cases=[one for one in room.cases if not cases or one.name in cases],
+        peers=[one for one in room.peers if not peers or one.name in peers],
     )
-    runs = rounds * len(chosen_cases) * len(servers)
-    _say(f"{runs} measurements, about {runs * (seconds + WARMUP + 0.5) / 60:.0f} minutes")
-    _measure_echo(results, rounds, cores)
-    if cases.IDLE_CASE in chosen_names:
-        _measure_idle(results, min(rounds, IDLE_ROUNDS), cores)
+    if not results.peers or not set(_case_names(room)) & (cases or set(_case_names(room))):
+        return True
+    _get_ready(results)
+    runs = rounds * sum(peer.takes(case) for peer in results.peers for case in results.cases)
+    _say(f"{room.title}: {runs} measurements, about {runs * (seconds + WARMUP + 0.5) / 60:.0f} min")
+    _measure(results, rounds, cores)
+    if room.memory is not None and (not cases or room.memory[0] in cases):
+        _measure_memory(results, min(rounds, MEMORY_ROUNDS), cores)
 
     text = report.as_markdown(results)
     print(text)
-    # What is committed comes from a whole run only.
-    whole = not (options.quick or options.only or options.cases or failures)
-    directory: Path = options.output or (RESULTS if whole else build.BUILD)
+    # What is committed comes from a whole run of the room only.
+    place = RESULTS if whole and not results.failures else build.BUILD
+    directory: Path = options.output or place
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "results.md").write_text(text)
-    (directory / "results.json").write_text(json.dumps(report.as_json(results), indent=1) + "\n")
+    (directory / f"{room.results}.md").write_text(text)
+    figures = json.dumps(report.as_json(results), indent=1) + "\n"
+    (directory / f"{room.results}.json").write_text(figures)
     _say(f"written to {directory}")
-    return 1 if failures else 0
+    return not results.failures
 
 
-def _measure_echo(results: report.Results, rounds: int, cores: tuple[int, int]) -> None:
+def _measure(results: report.Results, rounds: int, cores: tuple[int, int]) -> None:
     for turn in range(rounds):
         for case in results.cases:
-            figures = results.echo.setdefault(case.name, {})
-            for server in _in_turn(results.servers, turn):
-                what = f"{server.title}, {case.title}"
+            figures = results.measured.setdefault(case.name, {})
+            for peer in _in_turn([one for one in results.peers if one.takes(case)], turn):
+                what = f"{peer.title}, {case.title}"
                 if what in results.failures:
                     continue
                 try:
-                    one = echo.measure(server, case, cores, seconds=results.seconds, warmup=WARMUP)
-                except echo.MeasurementError as error:
+                    one = results.room.measure(peer, case, cores, results.seconds, WARMUP)
+                except (MeasurementError, build.BuildError) as error:
                     results.failures[what] = str(error)
-                    figures.pop(server.name, None)
+                    figures.pop(peer.name, None)
                     _say(f"{what}: {error}")
                     continue
-                figures.setdefault(server.name, []).append(one)
+                figures.setdefault(peer.name, []).append(one)
                 _say(
-                    f"round {turn + 1}/{rounds}  {case.name:>6}  {server.name:<14}"
-                    f"{one.rate:>12,.0f}/s {one.server_cpu:>8.2f} us"
+                    f"round {turn + 1}/{rounds}  {case.name:>16}  {peer.name:<16}"
+                    f"{one.rate:>12,.0f}/s {one.cpu:>9.3f} us"
                 )
 
 
-def _measure_idle(results: report.Results, rounds: int, cores: tuple[int, int]) -> None:
+def _measure_memory(results: report.Results, rounds: int, cores: tuple[int, int]) -> None:
+    assert results.room.memory is not None
+    name, bytes_of = results.room.memory
     for turn in range(rounds):
-        for server in _in_turn(results.servers, turn):
-            what = f"{server.title}, idle sessions"
+        for peer in _in_turn(results.peers, turn):
+            what = f"{peer.title}, {name}"
             if what in results.failures:
                 continue
             try:
-                memory = echo.measure_idle(server, cores)
-            except echo.MeasurementError as error:
+                memory = bytes_of(peer, cores)
+            except MeasurementError as error:
                 results.failures[what] = str(error)
-                results.idle.pop(server.name, None)
+                results.memory.pop(peer.name, None)
                 _say(f"{what}: {error}")
                 continue
-            results.idle.setdefault(server.name, []).append(memory)
-            _say(f"round {turn + 1}/{rounds}    idle  {server.name:<14}{memory / 1024:>10.1f} KiB")
+            results.memory.setdefault(peer.name, []).append(memory)
+            _say(
+                f"round {turn + 1}/{rounds}  {name:>16}  {peer.name:<16}{memory / 1024:>10.1f} KiB"
+            )
 
 
-def _in_turn(servers: Sequence[Server], turn: int) -> list[Server]:
-    """The servers in another order each round, so that none always follows the same one."""
-    if not servers:
+def _in_turn(peers: Sequence[Peer], turn: int) -> list[Peer]:
+    """The peers in another order each round, so that none always follows the same one."""
+    if not peers:
         return []
-    start = turn % len(servers)
-    order = [*servers[start:], *servers[:start]]
+    start = turn % len(peers)
+    order = [*peers[start:], *peers[:start]]
     return order[::-1] if turn % 2 else order
 
 
-def _ready(servers: Sequence[Server], failures: dict[str, str]) -> list[Server]:
-    """The servers that can be started; why the others cannot goes into `failures`."""
+def _get_ready(results: report.Results) -> None:
+    """Keep the peers that can be measured; why the others cannot goes into `failures`."""
     reasons = ""
-    if any(server.packages and server.packages != ("tether",) for server in servers):
+    if any(set(peer.packages) - {"tether"} for peer in results.peers if not peer.optional):
         try:
             build.install_requirements()
         except build.BuildError as error:
             reasons = f" ({error})"
     ready = []
-    for server in servers:
-        missing = server.missing()
+    for peer in results.peers:
+        missing = peer.missing()
+        if missing and peer.optional:
+            results.absent.append(peer.title)
+            _say(f"{peer.title} is not installed here")
+            continue
         if missing:
-            failures[server.title] = f"no module {', '.join(missing)}{reasons}"
-            _say(f"{server.title}: {failures[server.title]}")
+            results.failures[peer.title] = f"no module {', '.join(missing)}{reasons}"
+            _say(f"{peer.title}: {results.failures[peer.title]}")
             continue
         try:
-            server.command()
+            peer.prepare()
         except build.BuildError as error:
-            failures[server.title] = str(error)
-            _say(f"{server.title}: {error}")
+            results.failures[peer.title] = str(error)
+            _say(f"{peer.title}: {error}")
             continue
-        ready.append(server)
-    return ready
+        ready.append(peer)
+    results.peers = ready
+    results.versions = machine.versions([name for peer in ready for name in peer.packages])
 
 
-def _chosen(wanted: str | None, known: dict[str, Item], kind: str) -> list[Item]:
-    if wanted is None:
-        return list(known.values())
-    names = [name.strip() for name in wanted.split(",")]
-    for name in names:
-        if name not in known:
-            raise ValueError(f"there is no {kind} {name!r}; there are {', '.join(known)}")
-    return [item for name, item in known.items() if name in names]
+def _case_names(room: Room[Any, Any]) -> list[str]:
+    return [case.name for case in room.cases] + ([room.memory[0]] if room.memory else [])
+
+
+def _names(wanted: str | None) -> set[str]:
+    return {name.strip() for name in wanted.split(",")} if wanted else set()
+
+
+def _chosen(names: set[str], known: set[str], kind: str) -> set[str]:
+    for name in sorted(names - known):
+        raise ValueError(f"there is no {kind} {name!r}; there are {', '.join(sorted(known))}")
+    return names
 
 
 def _options() -> argparse.Namespace:
-    servers = ", ".join(server.name for server in cases.SERVERS)
-    names = ", ".join([case.name for case in cases.CASES] + [cases.IDLE_CASE])
+    peers = ", ".join(dict.fromkeys(peer.name for room in ROOMS for peer in room.peers))
+    cases = ", ".join(name for room in ROOMS for name in _case_names(room))
+    rooms = " or ".join(room.name for room in ROOMS)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.description = "Measure tether and its peers, as benchmarks/README.md says."
     parser.add_argument("--quick", action="store_true", help="3 rounds of 0.5 s")
     parser.add_argument("--rounds", type=int, help="how often each is measured (9)")
-    parser.add_argument("--seconds", type=float, help="how long each time (2)")
-    parser.add_argument("--only", metavar="NAMES", help=f"these servers only: {servers}")
-    parser.add_argument("--cases", metavar="NAMES", help=f"these cases only: {names}")
-    parser.add_argument("--output", type=Path, help="where results.md and results.json go")
+    parser.add_argument("--seconds", type=float, help="how long each time (2; the loop: 1)")
+    parser.add_argument(
+        "--only", metavar="NAMES", help=f"a room only ({rooms}), or these peers only: {peers}"
+    )
+    parser.add_argument("--cases", metavar="NAMES", help=f"these cases only: {cases}")
+    parser.add_argument("--output", type=Path, help="where the reports go")
     return parser.parse_args()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 BENCHMARKS = Path(__file__).resolve().parent
@@ -21,20 +22,23 @@ class BuildError(Exception):
     """A program did not compile or a package did not install; the message says which."""
 
 
-def compiled(source: Path, *others: Path) -> Path:
-    """Return the program built from C files, named after the first of them.
+def compiled(source: Path, *others: Path, libraries: Sequence[str] = ()) -> Path:
+    """Return the program built from C files and libraries, named after the first file.
 
-    It is built when it is not there, or older than one of the files or of the headers beside.
+    It is built when it is not there, or older than one of the files or of the headers beside
+    them and in `native`.
 
     Raises:
         BuildError: there is no compiler, or it refused the file.
     """
-    program = BUILD / source.stem
-    inputs = [source, *others, *source.parent.glob("*.h")]
+    program = BUILD / source.parent.name / source.stem
+    headers = [*source.parent.glob("*.h"), *(BENCHMARKS / "native").glob("*.h")]
+    inputs = [source, *others, *headers]
     if program.exists() and program.stat().st_mtime > max(one.stat().st_mtime for one in inputs):
         return program
-    BUILD.mkdir(parents=True, exist_ok=True)
+    program.parent.mkdir(parents=True, exist_ok=True)
     command = ["cc", *FLAGS, "-o", str(program), str(source), *map(str, others)]
+    command += [f"-l{library}" for library in libraries]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:

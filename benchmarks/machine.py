@@ -10,7 +10,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.build import installed_version
@@ -81,10 +81,10 @@ def description() -> str:
     )
 
 
-def versions() -> dict[str, str]:
+def versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the versions of Python and of each package that takes part."""
     found = {"Python": platform.python_version()}
-    for package in ("tether", "picows", "uvloop", "websockets"):
+    for package in dict.fromkeys(packages):
         version = installed_version(package)
         if version is not None:
             found[package] = version

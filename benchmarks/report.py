@@ -8,10 +8,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from benchmarks.comparison import Interval, ratio
-from benchmarks.websocket.cases import Case, Server
-from benchmarks.websocket.echo import Measurement
+from benchmarks.room import Case, Measurement, Peer, Room
 
 # Above this share of its core, while the server is below it, the load was the brake.
 SATURATED = 0.97
@@ -21,32 +21,34 @@ DISTURBED = 0.05
 
 @dataclass(slots=True)
 class Results:
-    """Everything that a run found."""
+    """Everything that a run found out about one room."""
 
+    room: Room[Any, Any]
     machine: str
     versions: dict[str, str]
     seconds: float
     cases: Sequence[Case]
-    servers: Sequence[Server]
-    references: Sequence[str]
-    echo: dict[str, dict[str, list[Measurement]]] = field(default_factory=dict)
-    """Case name, server name -> one measurement a round."""
-    idle: dict[str, list[float]] = field(default_factory=dict)
-    """Server name -> bytes per idle session, one a round."""
+    peers: Sequence[Peer]
+    measured: dict[str, dict[str, list[Measurement]]] = field(default_factory=dict)
+    """Case name, peer name -> one measurement a round."""
+    memory: dict[str, list[float]] = field(default_factory=dict)
+    """Peer name -> bytes per idle session, one a round."""
     failures: dict[str, str] = field(default_factory=dict)
     """What could not be measured -> why."""
+    absent: list[str] = field(default_factory=list)
+    """Optional peers that are not installed here."""
 
     def rounds(self) -> int:
         """Return the number of rounds that were run."""
-        counts = [len(rounds) for servers in self.echo.values() for rounds in servers.values()]
-        return max(counts + [len(rounds) for rounds in self.idle.values()], default=0)
+        counts = [len(rounds) for peers in self.measured.values() for rounds in peers.values()]
+        return max(counts + [len(rounds) for rounds in self.memory.values()], default=0)
 
     def disturbance(self) -> tuple[int, int]:
         """Return how many measurements other processes disturbed, and of how many."""
         waits = [
             one.waited
-            for servers in self.echo.values()
-            for rounds in servers.values()
+            for peers in self.measured.values()
+            for rounds in peers.values()
             for one in rounds
         ]
         return sum(wait > DISTURBED for wait in waits), len(waits)
@@ -54,30 +56,31 @@ class Results:
 
 def as_json(results: Results) -> dict[str, object]:
     """Return all figures of all rounds, and the ratios, for a program to read."""
-    echo: dict[str, object] = {}
+    measured: dict[str, object] = {}
     for case in results.cases:
-        servers = results.echo.get(case.name, {})
-        echo[case.name] = {
+        peers = results.measured.get(case.name, {})
+        measured[case.name] = {
             name: {
                 "rounds": [asdict(one) for one in rounds],
                 "ratios": {
                     reference: {
-                        "rate": asdict(_by_rate(rounds, servers[reference])),
-                        "cpu": asdict(_by_cpu(rounds, servers[reference])),
+                        "rate": asdict(_by_rate(rounds, peers[reference])),
+                        "cpu": asdict(_by_cpu(rounds, peers[reference])),
                     }
-                    for reference in results.references
-                    if reference in servers and reference != name
+                    for reference in results.room.references
+                    if reference in peers and reference != name
                 },
             }
-            for name, rounds in servers.items()
+            for name, rounds in peers.items()
         }
     return {
         "machine": results.machine,
         "versions": results.versions,
         "seconds": results.seconds,
-        "echo": echo,
-        "idle_bytes_per_session": results.idle,
+        "cases": measured,
+        "idle_bytes_per_session": results.memory,
         "failures": results.failures,
+        "absent": results.absent,
     }
 
 
@@ -85,12 +88,12 @@ def as_markdown(results: Results) -> str:
     """Return the report that is committed and shown on the terminal."""
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
     lines = [
-        "# WebSocket echo",
+        f"# {results.room.title}",
         "",
         f"{results.machine}; {versions}.",
-        f"{results.rounds()} rounds of {results.seconds:g} s, medians; server and load on a core "
-        "each. In brackets the interval of the median of the rounds' ratios. "
-        "`by CPU` compares messages per second of the server's processor time; "
+        f"{results.rounds()} rounds of {results.seconds:g} s, medians; {results.room.about} "
+        "In brackets the interval of the median of the rounds' ratios. "
+        "`by CPU` compares what a second of processor time is enough for; "
         "more than 1 is better everywhere.",
     ]
     disturbed, measurements = results.disturbance()
@@ -98,16 +101,18 @@ def as_markdown(results: Results) -> str:
         lines += [
             "",
             f"**{disturbed} of {measurements} measurements were disturbed**: another process held "
-            f"one of the two cores for more than {DISTURBED:.0%} of the time.",
+            f"one of the cores for more than {DISTURBED:.0%} of the time.",
         ]
     for case in results.cases:
-        if results.echo.get(case.name):
-            lines += ["", f"## {case.title}", "", *_table(_echo_rows(results, case))]
-    if results.idle:
-        lines += ["", "## Resident memory of an idle session", "", *_table(_idle_rows(results))]
+        if results.measured.get(case.name):
+            lines += ["", f"## {case.title}", "", *_table(_rows(results, case))]
+    if results.memory:
+        lines += ["", "## Resident memory of an idle session", "", *_table(_memory_rows(results))]
     if results.failures:
         lines += ["", "## Not measured", ""]
         lines += [f"- {what}: {why}" for what, why in results.failures.items()]
+    if results.absent:
+        lines += ["", f"Not installed here, and so not measured: {', '.join(results.absent)}."]
     if any("* |" in line for line in lines):
         lines += ["", "`*` The load generator's core was full, the server's not: go by CPU."]
     return "\n".join(lines) + "\n"
@@ -118,49 +123,57 @@ def _by_rate(own: Sequence[Measurement], reference: Sequence[Measurement]) -> In
 
 
 def _by_cpu(own: Sequence[Measurement], reference: Sequence[Measurement]) -> Interval:
-    return ratio([one.server_cpu for one in reference], [one.server_cpu for one in own])
+    return ratio([one.cpu for one in reference], [one.cpu for one in own])
 
 
-def _echo_rows(results: Results, case: Case) -> list[list[str]]:
-    servers = results.echo[case.name]
-    titles = {server.name: server.title for server in results.servers}
-    references = [name for name in results.references if name in servers]
-    heading = ["server", "messages/s", "CPU us/msg", "p50 us", "p99 us"]
+def _rows(results: Results, case: Case) -> list[list[str]]:
+    peers = results.measured[case.name]
+    titles = {peer.name: peer.title for peer in results.peers}
+    references = [name for name in results.room.references if name in peers]
+    has_latency = any(one.p50 is not None for rounds in peers.values() for one in rounds)
+    heading = ["", f"{case.unit}s/s", f"CPU us/{case.unit}"]
+    if has_latency:
+        heading += ["p50 us", "p99 us"]
     for name in references:
         heading += [f"of {titles[name]}", "by CPU"]
     rows = [heading]
-    for server in results.servers:
-        rounds = servers.get(server.name)
+    for peer in results.peers:
+        rounds = peers.get(peer.name)
         if not rounds:
             continue
         load_busy = statistics.median(one.load_busy for one in rounds)
-        server_busy = statistics.median(one.server_busy for one in rounds)
-        mark = "*" if load_busy > SATURATED > server_busy else ""
+        busy = statistics.median(one.busy for one in rounds)
+        mark = "*" if load_busy > SATURATED > busy else ""
         row = [
-            server.title,
+            peer.title,
             f"{statistics.median(one.rate for one in rounds):,.0f}{mark}",
-            f"{statistics.median(one.server_cpu for one in rounds):.2f}",
-            f"{statistics.median(one.p50 for one in rounds):,.0f}",
-            f"{statistics.median(one.p99 for one in rounds):,.0f}",
+            _figure(statistics.median(one.cpu for one in rounds)),
         ]
+        if has_latency:
+            row.append(f"{statistics.median(one.p50 or 0 for one in rounds):,.0f}")
+            row.append(f"{statistics.median(one.p99 or 0 for one in rounds):,.0f}")
         for name in references:
-            if name == server.name:
+            if name == peer.name:
                 row += ["1", "1"]
             else:
-                row.append(_interval(_by_rate(rounds, servers[name])))
-                row.append(_interval(_by_cpu(rounds, servers[name])))
+                row.append(_interval(_by_rate(rounds, peers[name])))
+                row.append(_interval(_by_cpu(rounds, peers[name])))
         rows.append(row)
     return rows
 
 
-def _idle_rows(results: Results) -> list[list[str]]:
-    rows = [["server", "KiB"]]
-    for server in results.servers:
-        rounds = results.idle.get(server.name)
+def _memory_rows(results: Results) -> list[list[str]]:
+    rows = [["", "KiB"]]
+    for peer in results.peers:
+        rounds = results.memory.get(peer.name)
         if rounds:
             kibibytes = statistics.median(rounds) / 1024
-            rows.append([server.title, f"{kibibytes:.{1 if kibibytes >= 1 else 2}f}"])
+            rows.append([peer.title, f"{kibibytes:.{1 if kibibytes >= 1 else 2}f}"])
     return rows
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
 def _interval(value: Interval) -> str:

@@ -20,7 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "load_failure.h"
+#include "../native/load_clock.h"
+#include "../native/load_failure.h"
 #include "load_session.h"
 
 enum { MOST_EVENTS = 512 };
@@ -139,28 +140,6 @@ static void hold(void) {
     close(outer);
 }
 
-/* How long a process, ready to run, has waited for others to leave its core. The kernel says it
- * of the main thread only, which is where each of the servers runs; 0 where it does not say. */
-static uint64_t waited(pid_t process) {
-    char name[64];
-    uint64_t waiting = 0;
-    snprintf(name, sizeof name, "/proc/%d/schedstat", (int)process);
-    FILE *file = fopen(name, "r");
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%*u %" SCNu64, &waiting) != 1)
-        waiting = 0;
-    fclose(file);
-    return waiting;
-}
-
-static uint64_t processor_time(clockid_t clock) {
-    struct timespec time;
-    if (clock_gettime(clock, &time) < 0)
-        die("the server is gone: %s", strerror(errno));
-    return (uint64_t)time.tv_sec * NANOSECONDS + (uint64_t)time.tv_nsec;
-}
-
 static void measure(void) {
     clockid_t server_clock = CLOCK_MONOTONIC;
     if (options.server > 0 && clock_getcpuclockid(options.server, &server_clock) != 0)
@@ -170,14 +149,14 @@ static void measure(void) {
     turn_until(tally.now + (uint64_t)(options.warmup * (double)NANOSECONDS));
 
     const uint64_t waited_before = waited(getpid()), server_waited_before = waited(options.server);
-    const uint64_t server_start = processor_time(server_clock);
-    const uint64_t load_start = processor_time(CLOCK_PROCESS_CPUTIME_ID);
+    const uint64_t server_start = clock_nanoseconds(server_clock);
+    const uint64_t load_start = clock_nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
     const uint64_t start = tally.now = monotonic();
     tally.counting = true;
     turn_until(start + (uint64_t)(options.seconds * (double)NANOSECONDS));
     const double elapsed = (double)(monotonic() - start) / 1e9;
-    const double load_cpu = (double)(processor_time(CLOCK_PROCESS_CPUTIME_ID) - load_start) / 1e9;
-    const double server_cpu = (double)(processor_time(server_clock) - server_start) / 1e9;
+    const double load_cpu = (double)(clock_nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - load_start) / 1e9;
+    const double server_cpu = (double)(clock_nanoseconds(server_clock) - server_start) / 1e9;
     const double load_waited = (double)(waited(getpid()) - waited_before) / 1e9;
     const double server_waited = (double)(waited(options.server) - server_waited_before) / 1e9;
     drain();

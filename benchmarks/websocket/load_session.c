@@ -20,8 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../native/load_clock.h"
+#include "../native/load_failure.h"
 #include "handshake.h"
-#include "load_failure.h"
 
 enum {
     BUFFER_SIZE = 256 * 1024,
@@ -53,13 +54,6 @@ void *allocate(size_t count, size_t size) {
     if (memory == NULL)
         fail("calloc");
     return memory;
-}
-
-uint64_t monotonic(void) {
-    struct timespec time;
-    if (clock_gettime(CLOCK_MONOTONIC, &time) < 0)
-        fail("clock_gettime");
-    return (uint64_t)time.tv_sec * NANOSECONDS + (uint64_t)time.tv_nsec;
 }
 
 static void random_bytes(void *target, size_t length) {

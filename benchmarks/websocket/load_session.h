@@ -10,9 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "load_latency.h"
-
-#define NANOSECONDS UINT64_C(1000000000)
+#include "../native/load_latency.h"
 
 enum { LARGEST_MESSAGE = 1024 * 1024 };
 
@@ -51,7 +49,6 @@ extern struct traffic traffic;
 extern struct tally tally;
 
 void *allocate(size_t count, size_t size);
-uint64_t monotonic(void);
 
 void make_frames(void);
 void free_frames(void);

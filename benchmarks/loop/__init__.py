@@ -1,0 +1,1 @@
+"""What lives here: the benchmarks of the loop: tether's beside asyncio's, uvloop's and others."""

@@ -1,0 +1,76 @@
+"""What lives here: one measurement of a loop: a fresh process on its core, a load on the other.
+
+It must not know which loops and works there are, nor what becomes of the figures.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks.build import compiled
+from benchmarks.loop.cases import HERE, Loop, Work, libevent_program
+from benchmarks.loop.works.tls_echo import make_certificate
+from benchmarks.process import finished, started
+from benchmarks.room import Measurement
+from benchmarks.websocket.echo import of_load
+
+# Beyond its own duration: what is set up around what counts takes its time too.
+DEADLINE = 60.0
+
+
+def load_program() -> Path:
+    """Return the load generator of the echoes, compiling it where needed."""
+    return compiled(HERE / "load.c", libraries=["ssl", "crypto"])
+
+
+def measure(
+    loop: Loop, case: Work, cores: tuple[int, int], seconds: float, warmup: float
+) -> Measurement:
+    """Start a loop, give it its work for so many seconds, and end it.
+
+    Raises:
+        MeasurementError: it did not start, or an echo was wrong or missing.
+        BuildError: a program of the benchmark's own does not compile here.
+    """
+    if case.connections:
+        return _under_load(loop, case, cores, seconds, warmup)
+    numbers = [str(number) for number in case.numbers]
+    if loop.name == "libevent":
+        command = [str(libevent_program()), *numbers, str(seconds), str(warmup)]
+    else:
+        command = [*_command(loop, case), *numbers]
+        command += ["--seconds", str(seconds), "--warmup", str(warmup)]
+    figures = finished(command, cores[0], (seconds + warmup) * 10 + DEADLINE)
+    return Measurement(
+        rate=figures["operations"] / figures["seconds"],
+        cpu=figures["cpu_seconds"] / figures["operations"] * 1e6,
+        busy=figures["cpu_seconds"] / figures["seconds"],
+        waited=figures["waited_seconds"] / figures["seconds"],
+    )
+
+
+def _under_load(
+    loop: Loop, case: Work, cores: tuple[int, int], seconds: float, warmup: float
+) -> Measurement:
+    if "--tls" in case.load:
+        make_certificate()
+    server_core, load_core = cores
+    with started([*_command(loop, case), "--serve"], server_core) as running:
+        arguments = {
+            "--port": running.port,
+            "--connections": case.connections,
+            "--size": case.size,
+            "--seconds": seconds,
+            "--warmup": warmup,
+            "--server-pid": running.process,
+        }
+        command = [str(load_program()), *case.load]
+        for name, value in arguments.items():
+            command += [name, str(value)]
+        return of_load(finished(command, load_core, seconds + warmup + DEADLINE))
+
+
+def _command(loop: Loop, case: Work) -> list[str]:
+    # No option of the interpreter's, so that it is the same one for all.
+    return [sys.executable, "-m", "benchmarks.loop.run", loop.name, case.work]
