@@ -23,6 +23,10 @@ LONGER = {
         800,
         "the wire path: reading, writing and closing share the state of one C struct",
     ),
+    "src/tether/aio/transport.pyx": (
+        520,
+        "asyncio's rules for a stream: each method of the interface is short, and there are many",
+    ),
     "src/tether/websocket/session.pyx": (
         800,
         "the frame parser hands messages on in place: parser and session share one C struct",

@@ -1,15 +1,25 @@
-"""The loop that asyncio sees. It knows the engine and the standard library, no stream."""
+"""The loop that asyncio sees: what of it is the engine's, and what the standard library's.
+
+It knows the engine, and of transports only who makes them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import selectors
+import socket
+from asyncio import SelectorEventLoop, constants
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
+from tether.aio.opening import open_transport
+from tether.aio.sendfile import send_file
+from tether.aio.serving import start_serving
+from tether.aio.transport import SocketTransport
 from tether.engine.engine import Engine
 from tether.engine.scope import DEFAULT_LINGER
+from tether.stream.listener import Listener
 
 _log = logging.getLogger("tether")
 
@@ -32,7 +42,7 @@ class _NoSelector(selectors.BaseSelector):
         return {}
 
 
-class Loop(Engine, asyncio.SelectorEventLoop):
+class Loop(Engine, SelectorEventLoop):
     """tether's event loop, which is an asyncio event loop too.
 
     The native engine stands first: ready queue, timers and polling are its own; what is not hot
@@ -55,7 +65,8 @@ class Loop(Engine, asyncio.SelectorEventLoop):
 
     def __init__(self, *, poller: str | None = None, flush_every: int = 32) -> None:
         Engine.__init__(self, poller=poller, flush_every=flush_every)
-        asyncio.SelectorEventLoop.__init__(self, _NoSelector())
+        SelectorEventLoop.__init__(self, _NoSelector())
+        self._listeners: dict[socket.socket, Listener] = {}
 
     def close(self) -> None:
         """Abort what is still open (with one `ResourceWarning`) and free everything."""
@@ -68,6 +79,55 @@ class Loop(Engine, asyncio.SelectorEventLoop):
         finally:
             super().close()
             self.shut_poller()
+
+    # Below: what asyncio's own `create_connection`, `create_server` and `sendfile` call.
+
+    def _make_socket_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        extra: dict[str, Any] | None = None,
+        server: asyncio.AbstractServer | None = None,
+    ) -> SocketTransport:
+        self._ensure_fd_no_transport(sock)
+        return open_transport(self, sock, protocol, waiter, extra, server)
+
+    def _start_serving(
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        sock: socket.socket,
+        sslcontext: Any = None,
+        server: asyncio.AbstractServer | None = None,
+        backlog: int = 100,
+        ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
+        ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
+    ) -> None:
+        if sslcontext is not None:
+            super()._start_serving(  # type: ignore[misc]
+                protocol_factory,
+                sock,
+                sslcontext,
+                server,
+                backlog,
+                ssl_handshake_timeout,
+                ssl_shutdown_timeout,
+            )
+        else:
+            self._listeners[sock] = start_serving(self, protocol_factory, sock, server)
+
+    def _stop_serving(self, sock: socket.socket) -> None:
+        listener = self._listeners.pop(sock, None)
+        if listener is not None:
+            listener.close()
+        else:
+            super()._stop_serving(sock)  # type: ignore[misc]
+
+    async def _sendfile_native(
+        self, transp: SocketTransport, file: Any, offset: int, count: int | None
+    ) -> int:
+        return await send_file(transp, file, offset, count)
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:

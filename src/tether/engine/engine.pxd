@@ -15,7 +15,7 @@ cdef class Engine(Dispatcher):
     cdef char* receive     # the loop's one receive buffer
     cdef Py_ssize_t receive_size, flush_every
     cdef public bint _stopping, _debug
-    cdef bint is_passing, is_sleeping
+    cdef bint is_passing, is_sleeping, is_ending
     cdef int one_pass(self) except -1
     cdef int dispatch(self) except -1
     cdef int read_unread(self) except -1

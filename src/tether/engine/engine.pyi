@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TypeVarTuple, Unpack
 
+from _typeshed import HasFileno
+
 from tether.engine.poller import Poller
 from tether.engine.scope import Scope
 
@@ -45,5 +47,6 @@ class Engine:
         *args: *_Args,
         context: Context | None = None,
     ) -> asyncio.TimerHandle: ...
+    def _ensure_fd_no_transport(self, fd: int | HasFileno) -> None: ...
     def shut(self) -> None: ...
     def shut_poller(self) -> None: ...

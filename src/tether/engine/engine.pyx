@@ -156,6 +156,11 @@ cdef class Engine(Dispatcher):
     def _remove_writer(self, fd):
         return remove_handle(self, fd, True)
 
+    def _ensure_fd_no_transport(self, fd):
+        cdef Source source = self.poller_.lookup(number_of(fd))
+        if source is not None and source.state == OPEN and not isinstance(source, Descriptor):
+            raise RuntimeError(f"File descriptor {fd!r} is used by transport {source!r}")
+
     def _run_once(self):
         """Passes until the loop is stopped; one at least, as asyncio's `run_forever` expects."""
         if self.is_passing:
@@ -180,6 +185,7 @@ cdef class Engine(Dispatcher):
         if self.is_dead:
             return
         left = self.root.tree() if self.root.waiting else None
+        self.is_ending = True
         self.root.start_abort(None)
         while self.root.state != CLOSED and self.ready.count:
             settle_one(self)

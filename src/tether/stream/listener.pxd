@@ -21,6 +21,7 @@ cdef class Listener(Source):
     cdef readonly object address
     cdef readonly unsigned long long accepted_count
     cdef bint is_tcp, is_resting, is_short   # short of descriptors, and it was said
+    cdef bint keeps_path   # a Unix socket's file is somebody else's to remove
     cdef int accept_some(self) except -1
     cdef int run_callback(self, Stream stream) except -1
     cdef int rest(self, int number) except -1

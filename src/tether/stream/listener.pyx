@@ -166,7 +166,7 @@ cdef class Listener(Source):
         if self.descriptor >= 0:
             self.home.poller_.unwatch(self.descriptor)
             self.descriptor = -1
-            path = self.socket.getsockname() if not self.is_tcp else None
+            path = None if self.is_tcp or self.keeps_path else self.socket.getsockname()
             self.socket.close()
             if path:
                 with contextlib.suppress(OSError):

@@ -9,6 +9,13 @@ from tether.engine.waiter cimport Awaiting, Waiter
 from tether.stream.output cimport Output
 
 
+cdef enum:
+    FLUSH_DEADLINE = 16
+    DRAIN_DEADLINE = 17
+    HAND_ON = 18
+    LONG_OUTPUT = 16 * 1024
+
+
 cdef class Stream(Source)
 
 
@@ -24,6 +31,8 @@ cdef class Consumer(Scope):
     cdef Py_ssize_t room(self) except -1
     cdef Py_ssize_t target(self, char** where) except -1
     cdef int filled(self, Py_ssize_t size) except -1
+    cdef int unfilled(self) except -1
+    cdef int has_room(self) except -1
     cdef int send_again(self, object message) except -1
     cdef int take_rest(self, bytearray rest) except -1
 
@@ -35,12 +44,15 @@ cdef class Stream(Source):
     cdef int descriptor
     cdef bint readable          # an edge said so, and nothing has said otherwise since
     cdef bint is_paused, at_eof, is_hung_up, in_unread, in_flushes, is_blocked, is_tcp
-    cdef bint wants_drain, lingers, is_draining, eof_told
+    cdef bint wants_drain, wants_room, lingers, is_draining, eof_told
+    cdef bint resets            # an abort resets the connection
+    cdef bint is_half_closed    # no more is sent once all is sent
     cdef int send_errno
     cdef Py_ssize_t write_high, write_low, read_high, drained_bytes
     cdef unsigned long long received, sent, sent_before
     cdef double heard           # when the last bytes came, on the loop's clock
     cdef object peer_name, failed_attempts, senders
+    cdef object socket          # Python's socket, where somebody has it: then it closes the descriptor
     cdef unsigned char address[28]
     cdef Alarm finish_alarm
     # The user's side, where no protocol consumes the bytes:
@@ -54,6 +66,8 @@ cdef class Stream(Source):
     cdef bint can_write(self) noexcept
     cdef Py_ssize_t waiting_bytes(self) noexcept
     cdef int touch(self) except -1
+    cdef int end_sending(self) except -1
+    cdef int all_sent(self) except -1
     cdef int receive(self) except -1
     cdef int flush_large(self) except -1
     cdef int pend(self) except -1

@@ -5,14 +5,16 @@
 # Whoever stops earlier leaves it set, and `resume` puts the stream on the loop's list.
 # Writing: what is written while events are served leaves in one system call, at the flush.
 
+import contextlib
+
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.string cimport memcpy
 from posix.unistd cimport close as close_descriptor
 
 from tether.engine.poller cimport CLOSED_BY_PEER, EDGE, HANGUP, READ, WRITE
 from tether.engine.scope cimport CLOSED, CLOSING, OPEN
 from tether.engine.waiter cimport wake_all
+from tether.stream.names cimport read_address
 from tether.stream.output cimport give_output, take_output
 
 from tether.errors import ConnectionClosed, WriteTimeout, from_errno
@@ -35,19 +37,8 @@ cdef extern from "<sys/uio.h>" nogil:
         size_t iov_len
     ssize_t readv(int fd, const iovec* pieces, int count)
 
-cdef extern from "<arpa/inet.h>" nogil:
-    const char* inet_ntop(int family, const void* address, char* text, unsigned int size)
-    unsigned short ntohs(unsigned short value)
-    enum:
-        AF_INET
-        AF_INET6
-
 cdef enum:
-    FLUSH_DEADLINE = 16
-    DRAIN_DEADLINE = 17
-    HAND_ON = 18
     READS_PER_TURN = 4
-    LONG_OUTPUT = 16 * 1024
     DRAIN_LIMIT = 64 * 1024 * 1024
 
 WRITE_HIGH = 64 * 1024
@@ -189,6 +180,14 @@ cdef class Consumer(Scope):
         # So many bytes were received into that memory.
         return 0
 
+    cdef int unfilled(self) except -1:
+        # Nothing was: there was nothing to receive.
+        return 0
+
+    cdef int has_room(self) except -1:
+        # All is sent and the socket takes more: told once, to who set `wants_room`.
+        return 0
+
     cdef int send_again(self, object message) except -1:
         # A message that was not taken before.
         return 0
@@ -227,6 +226,7 @@ cdef class Stream(Source):
 
     def __cinit__(self, *args, **kwargs):
         self.descriptor = -1
+        self.resets = True
         self.write_high = WRITE_HIGH
         self.write_low = WRITE_LOW
         self.read_high = READ_HIGH
@@ -439,7 +439,7 @@ cdef class Stream(Source):
 
     cdef int receive(self) except -1:
         cdef Py_ssize_t room, size, wanted
-        cdef int turns = READS_PER_TURN
+        cdef int failure, turns = READS_PER_TURN
         cdef iovec pieces[2]
         cdef char* place = NULL
         while self.readable and self.descriptor >= 0 and not self.at_eof:
@@ -466,6 +466,8 @@ cdef class Stream(Source):
             wanted = 0
             if self.consumer is not None and not self.is_draining:
                 wanted = self.consumer.target(&place)
+                if self.state != OPEN:
+                    return 0
             if wanted:
                 pieces[0].iov_base = place
                 pieces[0].iov_len = wanted
@@ -484,15 +486,19 @@ cdef class Stream(Source):
                     size -= wanted
                 if size > 0:
                     self.deliver(self.home.receive, size)
-            elif size == 0:
+                continue
+            failure = errno if size < 0 else 0
+            if wanted:
+                self.consumer.unfilled()
+            if size == 0:
                 self.at_eof = True
                 self.readable = False
                 self.end_of_file()
-            elif errno == EAGAIN:
+            elif failure == EAGAIN:
                 self.readable = False
-            elif errno != EINTR:
+            elif failure != EINTR:
                 self.readable = False
-                self.fail(self.send_errno or errno, "message")
+                self.fail(self.send_errno or failure, "message")
         return 0
 
     cdef int deliver(self, char* data, Py_ssize_t size) except -1:
@@ -550,8 +556,10 @@ cdef class Stream(Source):
     cdef int flush(self) except -1:
         cdef Py_ssize_t taken
         self.in_flushes = False
-        if self.output is None or self.descriptor < 0 or self.is_blocked:
+        if self.descriptor < 0 or self.is_blocked:
             return 0
+        if self.output is None:
+            return self.all_sent() if self.wants_room or self.is_half_closed else 0
         while self.output.size:
             taken = self.output.send(self.descriptor)
             if taken >= 0:
@@ -567,9 +575,24 @@ cdef class Stream(Source):
             self.output = None
         if self.wants_drain and self.waiting_bytes() <= self.write_low:
             self.tell_drained()
-        if self.is_finishing and self.output is None:
-            finish_sending(self)
+        if self.output is None:
+            self.all_sent()
         return 0
+
+    cdef int all_sent(self) except -1:
+        if self.is_finishing:
+            return finish_sending(self)
+        if self.is_half_closed:
+            shutdown(self.descriptor, SHUT_WR)
+        if self.wants_room and self.consumer is not None:
+            self.wants_room = False
+            self.consumer.has_room()
+        return 0
+
+    cdef int end_sending(self) except -1:
+        # The end of file, once all is sent; the other direction goes on.
+        self.is_half_closed = True
+        return self.flush() if self.output is None else 0
 
     cdef int cannot_send(self, int number) except -1:
         # What the peer said before it left may still be there to read: it says why.
@@ -599,7 +622,10 @@ cdef class Stream(Source):
 
     cdef int fail(self, int number, str phase) except -1:
         # The one place where a running stream's errno becomes its cause.
-        return self.start_abort(from_errno(number, phase=phase, peer=self.peer))
+        cdef object error = from_errno(number, phase=phase, peer=self.peer)
+        if self.state == CLOSING and self.cause is None:
+            self.cause = error  # an orderly close that failed in its flush
+        return self.start_abort(error)
 
     cdef int on_closing(self) except -1:
         cdef list senders = self.senders
@@ -657,7 +683,7 @@ cdef class Stream(Source):
         return 0
 
     def __dealloc__(self):
-        if self.descriptor >= 0:
+        if self.descriptor >= 0 and self.socket is None:
             close_descriptor(self.descriptor)
 
 
@@ -689,11 +715,15 @@ cdef int shut(Stream stream) except -1:
     if descriptor >= 0:
         stream.descriptor = -1
         stream.home.poller_.unwatch(descriptor)
-        if stream.is_aborting:
+        if stream.is_aborting and stream.resets:
             now.l_onoff = 1
             now.l_linger = 0
             setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
-        close_descriptor(descriptor)
+        if stream.socket is not None:
+            with contextlib.suppress(OSError):  # somebody closed the descriptor behind our back
+                stream.socket.close()
+        else:
+            close_descriptor(descriptor)
     if not stream.is_released:
         stream.release()
     return 0
@@ -757,18 +787,3 @@ cdef Reading start_reading(Stream stream, Py_ssize_t size, bint exactly):
     reading.size = size
     reading.exactly = exactly
     return reading
-
-
-cdef object read_address(unsigned char* raw):
-    # A sockaddr as people write it.
-    cdef char text[64]
-    cdef unsigned short family, port
-    memcpy(&family, raw, 2)
-    memcpy(&port, raw + 2, 2)
-    if family == AF_INET:
-        inet_ntop(AF_INET, raw + 4, text, sizeof(text))
-        return f"{text.decode('ascii')}:{ntohs(port)}"
-    if family == AF_INET6:
-        inet_ntop(AF_INET6, raw + 8, text, sizeof(text))
-        return f"[{text.decode('ascii')}]:{ntohs(port)}"
-    return "unix:"

@@ -1,0 +1,15 @@
+# What Python sees of asyncio's servers (serving.pyx). A test holds the two together.
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from tether.engine.engine import Engine
+from tether.stream.listener import Listener
+
+def start_serving(
+    engine: Engine,
+    factory: Callable[[], asyncio.BaseProtocol],
+    sock: socket.socket,
+    server: asyncio.AbstractServer | None,
+) -> Listener: ...

@@ -1,0 +1,45 @@
+# What asyncio's `create_server` accepts with: a tether listener whose connections become transports.
+# Knows listeners and transports; asyncio's `Server` object only as the one who is told of them.
+
+from contextvars import copy_context
+
+from cpython.contextvars cimport PyContext_Copy, PyContext_Enter, PyContext_Exit
+
+from tether.aio.opening cimport accept_transport
+from tether.aio.transport cimport SocketTransport
+from tether.engine.engine cimport Engine
+from tether.stream.listener cimport Acceptor, Listener
+from tether.stream.stream cimport Stream
+
+from tether.stream.listener import Listener as MakeListener
+
+
+cdef class Serving(Acceptor):
+    # One listening socket of an asyncio server.
+    cdef object factory, server, context
+
+    cdef int accepted(self, Listener listener, Stream stream) except -1:
+        cdef object context = PyContext_Copy(self.context), protocol
+        PyContext_Enter(context)
+        try:
+            protocol = self.factory()
+        finally:
+            PyContext_Exit(context)
+        cdef SocketTransport transport = accept_transport(
+            listener.home, stream, protocol, self.server, context
+        )
+        transport.begin()
+        return 0
+
+
+def start_serving(Engine engine, factory, sock, server):
+    """A listener on `sock` that makes a transport, with a protocol, of each connection."""
+    cdef Serving serving = Serving.__new__(Serving)
+    cdef Listener listener = MakeListener(sock, owner=engine.root, name="asyncio server")
+    serving.factory = factory
+    serving.server = server
+    serving.context = copy_context()
+    listener.keeps_path = True
+    listener.acceptor = serving
+    listener.start()
+    return listener
