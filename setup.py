@@ -2,6 +2,7 @@
 # or `nothing`: then the package is described, as an editable install needs it, and not compiled.
 # Knows nothing of what the modules do; pyproject.toml holds everything else.
 import os
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -12,6 +13,8 @@ FLAGS: dict[str, list[str]] = {
     "release": ["-O3", "-fno-semantic-interposition", "-fvisibility=hidden"],
     "sanitize": ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"],
 }
+# What one system has and the others do without.
+ONLY_ON = {"src/tether/engine/epoll.pyx": "linux"}
 kind = os.environ.get("TETHER_BUILD", "release")
 flags = [*FLAGS[kind], "-Wall", "-Wno-unused-function"]
 link = ["-fsanitize=address,undefined"] if kind == "sanitize" else []
@@ -24,7 +27,7 @@ extensions = [
         extra_link_args=link,
     )
     for path in sorted(Path("src").rglob("*.pyx"))
-    if kind != "nothing"
+    if kind != "nothing" and ONLY_ON.get(path.as_posix(), sys.platform) == sys.platform
 ]
 
 setup(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.watch import Reports, open_descriptors, waiting_threads
+from tether.engine.pollers import POLLERS
 
 TESTS = Path(__file__).parent
 #: The rooms whose every test is watched; the others have fixtures of their own for it.
@@ -42,6 +43,14 @@ def nothing_left() -> Iterator[None]:
     }
     assert left == {}
     assert waiting_threads() - threads == set()
+
+
+@pytest.fixture(params=list(POLLERS))
+def poller(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test runs on each poller there is: its loops and its children take this one."""
+    name: str = request.param
+    monkeypatch.setenv("TETHER_POLLER", name)
+    return name
 
 
 @pytest.fixture(autouse=True)

@@ -214,30 +214,9 @@ def test_a_loop_that_never_ran_closes_silently() -> None:
         gc.collect()
 
 
-def test_an_unknown_poller_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="no such poller: 'carrier pigeon'"):
-        tether.Loop(poller="carrier pigeon")
-    gc.collect()
-
-
-def test_the_poller_can_be_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TETHER_POLLER", "epoll")
-    loop = tether.Loop()
-    try:
-        assert loop.poller.name == "epoll"
-        assert loop.poller.edge
-        assert loop.poller.early_close
-        assert loop.poller.max_fd == -1
-    finally:
-        loop.close()
-    monkeypatch.setenv("TETHER_POLLER", "nothing")
-    with pytest.raises(ValueError, match="nothing"):
-        tether.Loop()
-
-
 def test_the_loop_uses_one_epoll_descriptor() -> None:
     before = open_descriptors()
-    loop = tether.Loop()
+    loop = tether.Loop(poller="epoll")
     try:
         opened = [what for number, what in open_descriptors().items() if number not in before]
         assert [what for what in opened if "eventpoll" in what] == ["anon_inode:[eventpoll]"]

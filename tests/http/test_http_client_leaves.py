@@ -20,6 +20,7 @@ class Watched:
         self.events: list[str] = []
         self.causes: list[BaseException | None] = []
         self.begun = 0
+        self.release = asyncio.Event()
 
         @self.app.route("/", methods=("GET", "POST"))  # type: ignore[untyped-decorator, unused-ignore]
         async def wait(request: tether.Request) -> str:
@@ -27,11 +28,11 @@ class Watched:
             request.every(3600, self.events.append, "tick")
             self.begun += 1
             try:
-                await asyncio.Event().wait()
+                await self.release.wait()
             except asyncio.CancelledError:
                 self.events.append("cancelled")
                 raise
-            return "never"
+            return "at last"
 
         @self.app.get("/plain")
         def plain(request: tether.Request) -> str:
@@ -85,7 +86,7 @@ def test_also_with_requests_waiting_behind_it(serve: Serve, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["FIN", "RST"])
 def test_also_when_the_waiting_requests_fill_the_buffer(serve: Serve, how: str) -> None:
-    # The server has stopped reading then; it must see the end all the same.
+    # The server has stopped reading then; it must see the end all the same, where its poller can.
     watched = Watched()
     server = serve(watched.app)
     peer = server.peer()
@@ -94,8 +95,13 @@ def test_also_when_the_waiting_requests_fill_the_buffer(serve: Serve, how: str) 
     peer.send(get("/plain") * 4000)
     server.until(lambda: (peer.taken() or 0) >= 64 * 1024)
     leave(peer, how)
-    server.until(lambda: "closed" in watched.events, patience=3)
-    assert watched.events == ["cancelled", "closed"]
+    if server.loop.poller.early_close:
+        server.until(lambda: "closed" in watched.events, patience=3)
+        assert watched.events == ["cancelled", "closed"]
+    else:
+        server.call(watched.release.set)  # nothing but an answer shows it the end
+        server.until(server.is_idle)
+        assert watched.events == ["closed"]
 
 
 def test_a_handler_that_swallows_its_cancellation_harms_nobody(serve: Serve) -> None:

@@ -49,7 +49,8 @@ class Loop(Engine, SelectorEventLoop):
     comes from the standard library.
 
     Args:
-        poller: "epoll"; by default what `TETHER_POLLER` names, else the best there is.
+        poller: "epoll", "poll" or "select"; by default what `TETHER_POLLER` names, else the best
+            there is.
         flush_every: how many streams may write before what they wrote is sent (default 32).
 
     >>> import asyncio, tether

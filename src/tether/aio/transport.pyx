@@ -16,6 +16,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
 from libc.string cimport memcpy
 
+from tether.engine.poller cimport WRITE, rearm
 from tether.engine.scope cimport CLOSING, OPEN
 from tether.stream.names cimport socket_name
 from tether.stream.stream cimport FLUSH_DEADLINE, LONG_OUTPUT
@@ -181,7 +182,9 @@ cdef class SocketTransport(Consumer):
         if not self.stream.can_write():
             self.emptiness.set_exception(ConnectionError("Connection is closed by peer"))
             return self.emptiness
-        self.stream.is_blocked |= is_full
+        if is_full:
+            self.stream.is_blocked = True
+            rearm(self.stream.home.poller_, self.stream.descriptor, WRITE)
         if self.stream.output is None and not self.stream.is_blocked:
             self.emptiness.set_result(None)
         else:

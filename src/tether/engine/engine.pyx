@@ -5,7 +5,6 @@
 # began, flush. What a callback adds to the ready queue runs in the next pass.
 
 import asyncio
-import os
 import warnings
 
 from cpython.contextvars cimport PyContext_CopyCurrent
@@ -14,24 +13,24 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pythread cimport PyThread_get_thread_ident
 
 from tether.engine.descriptor cimport Descriptor
-from tether.engine.epoll cimport Epoll
 from tether.engine.poller cimport READ, WRITE, Event, Slot
 from tether.engine.scope cimport CLOSED, CLOSING, OPEN, Member
 from tether.engine.timers cimport TimerHandle
 from tether.engine.work cimport Handle, Work
 
+from tether.engine.pollers import make_poller
+
 cdef enum:
     RECEIVE_BUFFER = 256 * 1024
     FLUSH_EVERY = 32
-
-POLLERS = {"epoll": Epoll}
 
 
 cdef class Engine(Dispatcher):
     """The native half of the loop: ready queue, timers, polling, and the root of all scopes.
 
     Args:
-        poller: "epoll"; the default is what `TETHER_POLLER` names, else the best there is.
+        poller: "epoll", "poll" or "select"; the default is what `TETHER_POLLER` names, else the
+            best there is.
         flush_every: how many streams may write before what they wrote is sent.
     """
 
@@ -44,12 +43,9 @@ cdef class Engine(Dispatcher):
             raise MemoryError
 
     def __init__(self, *, poller=None, flush_every=FLUSH_EVERY):
-        chosen = poller or os.environ.get("TETHER_POLLER") or "epoll"
-        if chosen not in POLLERS:
-            raise ValueError(f"no such poller: {chosen!r} (there is: {', '.join(POLLERS)})")
         if flush_every < 1:
             raise ValueError(f"flush_every counts streams from 1, got {flush_every}")
-        self.poller_ = POLLERS[chosen]()
+        self.poller_ = <Poller?>make_poller(poller)
         self.flush_every = flush_every
         self.root = Scope.__new__(Scope)
         self.root.engine = self

@@ -2,7 +2,6 @@
 
 from cpython.exc cimport PyErr_SetFromErrno
 from libc.errno cimport EEXIST, EINTR, ENOENT, errno
-from libc.math cimport ceil
 from libc.stdint cimport uint32_t, uint64_t
 from posix.unistd cimport close
 
@@ -14,6 +13,7 @@ from tether.engine.poller cimport (
     WRITE,
     Event,
     Poller,
+    milliseconds,
 )
 
 cdef extern from "<sys/epoll.h>" nogil:
@@ -97,16 +97,11 @@ cdef class Epoll(Poller):
 
     cdef int poll(self, double timeout) except -1:
         cdef epoll_event found[BATCH]
-        cdef int count, index, failure, milliseconds = -1
+        cdef int count, index, failure, limit = milliseconds(timeout)
         cdef uint32_t bits, what
-        # Rounded up: a timer fires late, never early.
-        if timeout == 0:
-            milliseconds = 0
-        elif timeout > 0:
-            milliseconds = <int>ceil(min(timeout, 86400.0) * 1000.0)
         # Without the lock even when it does not sleep: a busy loop must not starve other threads.
         with nogil:
-            count = epoll_wait(self.descriptor, found, BATCH, milliseconds)
+            count = epoll_wait(self.descriptor, found, BATCH, limit)
             failure = errno
         self.event_next = 0
         self.event_count = 0

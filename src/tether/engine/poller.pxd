@@ -11,7 +11,7 @@ cdef enum:
     WRITE = 2   # there is room to write
     CLOSED_BY_PEER = 4   # the peer shut its side down; all that came before can still be read
     HANGUP = 8  # both sides are down, or an error is pending: reading or writing will say which
-    EDGE = 16   # report changes only
+    EDGE = 16   # report changes only: who asks for it calls `rearm` where it meets EAGAIN
 
 
 cdef struct Slot:
@@ -47,4 +47,15 @@ cdef class Poller:
     cdef Source lookup(self, int descriptor)
     cdef int poll(self, double timeout) except -1
     cdef int apply(self, int descriptor, uint32_t before, uint32_t after) except -1
+    cdef int arm(self, int descriptor, uint32_t what) except -1
+    cdef int add_event(self, int descriptor, uint32_t what) except -1
     cdef int shut(self) except -1
+
+
+cdef int milliseconds(double timeout) noexcept
+
+
+cdef inline int rearm(Poller poller, int descriptor, uint32_t what) except -1:
+    # A source that asked for EDGE met EAGAIN: from now on the next change is to be reported. Where
+    # the system reports edges itself this is nothing but the look at `edge`.
+    return 0 if poller.edge else poller.arm(descriptor, what)

@@ -6,6 +6,8 @@
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.errno cimport EMFILE
+from libc.math cimport ceil
 from libc.string cimport memset
 
 
@@ -28,8 +30,9 @@ cdef class Source(Scope):
 cdef class Poller:
     """What reports descriptors that are ready. `edge`, `early_close` and `max_fd` say what it can.
 
-    `edge`: reports changes only, on request. `early_close`: tells that the peer closed while
-    nobody reads. `max_fd`: the highest descriptor it takes, -1 where there is no such limit.
+    `edge`: the system itself reports changes only, on request. `early_close`: tells that the peer
+    closed while nobody reads. `max_fd`: the highest descriptor it watches, -1 where there is no
+    such limit.
     """
 
     def __cinit__(self, *args):
@@ -60,7 +63,10 @@ cdef class Poller:
         # From now on `source` is told of `interest` on `descriptor`.
         cdef Slot* slot
         if self.max_fd >= 0 and descriptor > self.max_fd:
-            raise ValueError(f"descriptor {descriptor} is above what {self.name} can watch")
+            raise OSError(
+                EMFILE,
+                f"descriptor {descriptor} is above {self.max_fd}, the highest that {self.name} watches",
+            )
         if descriptor >= self.slot_count:
             grow(self, descriptor)
         slot = &self.slots[descriptor]
@@ -116,6 +122,22 @@ cdef class Poller:
         # Tells the system what to watch; 0 means nothing.
         raise NotImplementedError
 
+    cdef int arm(self, int descriptor, uint32_t what) except -1:
+        # What `rearm` does where the system reports levels.
+        return 0
+
+    cdef int add_event(self, int descriptor, uint32_t what) except -1:
+        # For the source that is watched now.
+        cdef Event* event
+        if self.event_count == self.event_capacity:
+            more_events(self)
+        event = &self.events[self.event_count]
+        event.descriptor = descriptor
+        event.generation = self.slots[descriptor].generation
+        event.what = what
+        self.event_count += 1
+        return 0
+
     cdef int shut(self) except -1:
         # Forgets every source, and gives back the poller's own descriptor.
         cdef Py_ssize_t index
@@ -140,3 +162,19 @@ cdef int grow(Poller poller, int descriptor) except -1:
     poller.slots = slots
     poller.slot_count = count
     return 0
+
+
+cdef int more_events(Poller poller) except -1:
+    cdef Event* events = <Event*>PyMem_Realloc(
+        poller.events, 2 * poller.event_capacity * sizeof(Event)
+    )
+    if events == NULL:
+        raise MemoryError
+    poller.events = events
+    poller.event_capacity *= 2
+    return 0
+
+
+cdef int milliseconds(double timeout) noexcept:
+    # As epoll and poll want it; rounded up, so that a timer fires late and never early.
+    return -1 if timeout < 0 else <int>ceil(min(timeout, 86400.0) * 1000.0)

@@ -33,13 +33,12 @@ cdef class Connecting(Source):
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.descriptor = self.socket.fileno()
             result = self.socket.connect_ex(where)
+            if result == numbers.EINPROGRESS:
+                self.home.poller_.watch(self.descriptor, self, WRITE)
+                return
         except OSError as error:
-            self.finish(error.errno or numbers.EINVAL)
-            return
-        if result == numbers.EINPROGRESS:
-            self.home.poller_.watch(self.descriptor, self, WRITE)
-        else:
-            self.finish(result)
+            result = error.errno or numbers.EINVAL
+        self.finish(result)
 
     def done(self):
         """Awaitable: the errno of the attempt, 0 when it is connected."""

@@ -11,7 +11,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EINTR, errno
 from posix.unistd cimport close as close_descriptor
 
-from tether.engine.poller cimport CLOSED_BY_PEER, EDGE, HANGUP, READ, WRITE
+from tether.engine.poller cimport CLOSED_BY_PEER, EDGE, HANGUP, READ, WRITE, rearm
 from tether.engine.scope cimport CLOSED, CLOSING, OPEN
 from tether.engine.waiter cimport wake_all
 from tether.stream.names cimport read_address
@@ -481,6 +481,7 @@ cdef class Stream(Source):
                 self.heard = self.home.now
                 if size < wanted + room and self.is_tcp and not self.is_hung_up:
                     self.readable = False
+                    rearm(self.home.poller_, self.descriptor, READ)
                 if wanted:
                     self.consumer.filled(min(size, wanted))
                     size -= wanted
@@ -496,6 +497,7 @@ cdef class Stream(Source):
                 self.end_of_file()
             elif failure == EAGAIN:
                 self.readable = False
+                rearm(self.home.poller_, self.descriptor, READ)
             elif failure != EINTR:
                 self.readable = False
                 self.fail(self.send_errno or failure, "message")
@@ -566,6 +568,7 @@ cdef class Stream(Source):
                 self.sent += taken
             elif errno == EAGAIN:
                 self.is_blocked = True
+                rearm(self.home.poller_, self.descriptor, WRITE)
                 break
             elif errno != EINTR:
                 self.cannot_send(errno)
