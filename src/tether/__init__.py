@@ -4,8 +4,14 @@ from tether.aio.loop import Loop, run, to_thread
 from tether.app.app import App
 from tether.app.serve import serve
 from tether.app.server import Server
+from tether.engine.counts import Counts
+from tether.engine.events import CLOSED, READ, WRITE
+from tether.engine.hooks import Hook
+from tether.engine.lag import Lag
 from tether.engine.members import Timer
 from tether.engine.scope import Scope
+from tether.engine.signals import Signal
+from tether.engine.watch import Watch
 from tether.errors import (
     Attempt,
     Closed,
@@ -35,6 +41,9 @@ from tether.websocket.session import WebSocket
 __version__ = "0.1.0"
 
 __all__ = [
+    "CLOSED",
+    "READ",
+    "WRITE",
     "App",
     "Attempt",
     "Closed",
@@ -42,8 +51,11 @@ __all__ = [
     "ConnectTimeout",
     "ConnectionClosed",
     "ConnectionRefused",
+    "Counts",
     "HTTPError",
+    "Hook",
     "IncompleteBody",
+    "Lag",
     "Listener",
     "LocalError",
     "Loop",
@@ -56,11 +68,13 @@ __all__ = [
     "Response",
     "Scope",
     "Server",
+    "Signal",
     "SocketForbidden",
     "SocketMissing",
     "Stream",
     "Timer",
     "Unreachable",
+    "Watch",
     "WebSocket",
     "WriteTimeout",
     "connect",

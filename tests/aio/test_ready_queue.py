@@ -145,6 +145,7 @@ def test_call_soon_threadsafe_keeps_the_order_of_each_thread(debug: bool) -> Non
             loop.call_soon_threadsafe(end)
 
         workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+        loop.slow_callback_duration = 60  # starting and joining threads holds the loop
         for worker in workers:
             worker.start()
         await ended.wait()

@@ -22,3 +22,24 @@ def test_metrics_count_sessions_and_commands(board: Board) -> None:
     for client in clients:
         client.close()
     board.until(lambda: "tether_sessions 0\n" in board.hub.metrics.render())
+
+
+def test_metrics_say_how_the_loop_does(board: Board) -> None:
+    def values() -> dict[str, float]:
+        lines = board.http("GET", "/metrics").text.splitlines()
+        return {
+            name: float(value)
+            for name, _, value in (line.rpartition(" ") for line in lines)
+            if name.startswith("tether_loop_")
+        }
+
+    first, second = values(), values()
+    assert first.keys() == second.keys()
+    assert {f'tether_loop_lag_seconds{{kind="{kind}"}}' for kind in ("last", "mean", "max")} <= (
+        first.keys()
+    )
+    for name in ("passes", "events", "callbacks", "busy_seconds"):
+        assert second[f"tether_loop_{name}_total"] > first[f"tether_loop_{name}_total"] > 0
+    assert second["tether_loop_busy_seconds_total"] < 60
+    assert second["tether_loop_pending_timers"] > 0
+    assert second["tether_loop_watches"] == 0

@@ -11,7 +11,7 @@ import selectors
 import socket
 from asyncio import SelectorEventLoop, constants
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from tether.aio.opening import open_transport
 from tether.aio.sendfile import send_file
@@ -24,6 +24,7 @@ from tether.stream.listener import Listener
 _log = logging.getLogger("tether")
 
 T = TypeVar("T")
+_Args = TypeVarTuple("_Args")
 
 
 class _NoSelector(selectors.BaseSelector):
@@ -52,6 +53,11 @@ class Loop(Engine, SelectorEventLoop):
         poller: "epoll", "poll" or "select"; by default what `TETHER_POLLER` names, else the best
             there is.
         flush_every: how many streams may write before what they wrote is sent (default 32).
+        max_dispatch: seconds that each kind of work (events, streams with more to read, callbacks,
+            timers) gets in one pass before the others have their turn; None, the default, for no
+            limit.
+        max_callbacks: how many of each kind are served in one pass; None, the default, for no
+            limit.
 
     >>> import asyncio, tether
     >>> async def main():
@@ -64,10 +70,36 @@ class Loop(Engine, SelectorEventLoop):
     # Until asyncio's own __init__ ran there is nothing to close.
     _closed = True
 
-    def __init__(self, *, poller: str | None = None, flush_every: int = 32) -> None:
-        Engine.__init__(self, poller=poller, flush_every=flush_every)
+    def __init__(
+        self,
+        *,
+        poller: str | None = None,
+        flush_every: int = 32,
+        max_dispatch: float | None = None,
+        max_callbacks: int | None = None,
+    ) -> None:
+        Engine.__init__(
+            self,
+            poller=poller,
+            flush_every=flush_every,
+            max_dispatch=max_dispatch,
+            max_callbacks=max_callbacks,
+        )
         SelectorEventLoop.__init__(self, _NoSelector())
         self._listeners: dict[socket.socket, Listener] = {}
+
+    def add_signal_handler(
+        self, sig: int, callback: Callable[[Unpack[_Args]], object], *args: *_Args
+    ) -> None:
+        """As asyncio's; scopes that watch the signal hear of it too."""
+        super().add_signal_handler(sig, callback, *args)
+        self._share_signal(sig)
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """As asyncio's; scopes that watch the signal go on."""
+        removed = super().remove_signal_handler(sig)
+        self._share_signal(sig)
+        return removed
 
     def close(self) -> None:
         """Abort what is still open (with one `ResourceWarning`) and free everything."""

@@ -1,50 +1,55 @@
-# The loop itself: one pass after another. Knows sources, scopes and the poller interface, no stream.
-#
-# A pass: wait for events, serve them (flushing what was written every few streams), go on with
-# streams that had more to read, hand on the timers that are due, run what was ready when the pass
-# began, flush. What a callback adds to the ready queue runs in the next pass.
+# What asyncio and people call on the loop. Knows sources, scopes and the poller interface, no stream.
 
-import asyncio
+import os
+import signal
 import warnings
+from weakref import WeakSet
 
 from cpython.contextvars cimport PyContext_CopyCurrent
-from cpython.exc cimport PyErr_CheckSignals
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from cpython.pythread cimport PyThread_get_thread_ident
 
-from tether.engine.descriptor cimport Descriptor
-from tether.engine.poller cimport READ, WRITE, Event, Slot
-from tether.engine.scope cimport CLOSED, CLOSING, OPEN, Member
+from tether.engine.counts import Counts
+from tether.engine.descriptor cimport Descriptor, number_of, remove_handle, set_handle
+from tether.engine.hooks cimport Hook
+from tether.engine.poller cimport READ, WRITE, Poller, Source
+from tether.engine.scope cimport CLOSED, OPEN, Member
+from tether.engine.signals cimport forget_signals, make_signals, share_signal, start_signal
 from tether.engine.timers cimport TimerHandle
-from tether.engine.work cimport Handle, Work
+from tether.engine.waiter cimport Dispatcher
+from tether.engine.watch cimport start_watch
+from tether.engine.work cimport Handle, Ready, Work
 
 from tether.engine.pollers import make_poller
 
 cdef enum:
-    RECEIVE_BUFFER = 256 * 1024
     FLUSH_EVERY = 32
 
+cdef object loops = WeakSet()
 
-cdef class Engine(Dispatcher):
+
+cdef class Engine(Passes):
     """The native half of the loop: ready queue, timers, polling, and the root of all scopes.
 
     Args:
         poller: "epoll", "poll" or "select"; the default is what `TETHER_POLLER` names, else the
             best there is.
         flush_every: how many streams may write before what they wrote is sent.
+        max_dispatch: seconds that each kind of work (events, streams with more to read, callbacks,
+            timers) gets in one pass before the others have their turn; None for no limit.
+        max_callbacks: how many of each kind are served in one pass; None for no limit.
     """
 
-    def __cinit__(self, *args, **kwargs):
-        self.flushes = Ready()
-        self.unread = Ready()
-        self.receive_size = RECEIVE_BUFFER
-        self.receive = <char*>PyMem_Malloc(RECEIVE_BUFFER)
-        if self.receive == NULL:
-            raise MemoryError
-
-    def __init__(self, *, poller=None, flush_every=FLUSH_EVERY):
+    def __init__(
+        self, *, poller=None, flush_every=FLUSH_EVERY, max_dispatch=None, max_callbacks=None
+    ):
         if flush_every < 1:
             raise ValueError(f"flush_every counts streams from 1, got {flush_every}")
+        if max_dispatch is not None and not max_dispatch > 0:
+            raise ValueError(f"max_dispatch is seconds above 0, got {max_dispatch}")
+        if max_callbacks is not None and max_callbacks < 1:
+            raise ValueError(f"max_callbacks counts from 1, got {max_callbacks}")
+        self.max_dispatch = max_dispatch or 0
+        self.max_callbacks = max_callbacks or 0
+        self.is_limited = bool(max_dispatch or max_callbacks)
         self.poller_ = <Poller?>make_poller(poller)
         self.flush_every = flush_every
         self.root = Scope.__new__(Scope)
@@ -53,9 +58,7 @@ cdef class Engine(Dispatcher):
         self.root.linger_time = 5.0
         self.root.created = self.clock()
         self.root.own_context()  # now, and not from whoever uses it first
-
-    def __dealloc__(self):
-        PyMem_Free(self.receive)
+        loops.add(self)
 
     @property
     def scope(self):
@@ -79,7 +82,7 @@ cdef class Engine(Dispatcher):
         """Call `callback(*args)` in the next pass; see `asyncio.loop.call_soon`."""
         cdef Handle handle
         if self.is_dead:
-            raise RuntimeError("Event loop is closed")
+            raise self.refusal()
         if self._debug:
             self._check_thread()
             self._check_callback(callback, "call_soon")
@@ -97,7 +100,7 @@ cdef class Engine(Dispatcher):
         """Like `call_soon`, from any thread or signal handler."""
         cdef Handle handle
         if self.is_dead:
-            raise RuntimeError("Event loop is closed")
+            raise self.refusal()
         if self._debug:
             self._check_callback(callback, "call_soon_threadsafe")
         handle = Handle(callback, args, self, context, self._debug)
@@ -118,7 +121,7 @@ cdef class Engine(Dispatcher):
         if when is None:
             raise TypeError("when cannot be None")
         if self.is_dead:
-            raise RuntimeError("Event loop is closed")
+            raise self.refusal()
         if self._debug:
             self._check_thread()
             self._check_callback(callback, "call_at")
@@ -141,43 +144,141 @@ cdef class Engine(Dispatcher):
         pass  # the handles of this loop tell the heap themselves
 
     def _add_reader(self, fd, callback, *args):
-        return set_handle(self, fd, Handle(callback, args, self, None, self._debug), False)
+        if self.is_dead:
+            raise self.refusal()
+        handle = Handle(callback, args, self, None, self._debug)
+        return set_handle(self, self.poller_, fd, handle, READ)
 
     def _add_writer(self, fd, callback, *args):
-        return set_handle(self, fd, Handle(callback, args, self, None, self._debug), True)
+        if self.is_dead:
+            raise self.refusal()
+        handle = Handle(callback, args, self, None, self._debug)
+        return set_handle(self, self.poller_, fd, handle, WRITE)
 
     def _remove_reader(self, fd):
-        return remove_handle(self, fd, False)
+        return remove_handle(self.poller_, fd, READ)
 
     def _remove_writer(self, fd):
-        return remove_handle(self, fd, True)
+        return remove_handle(self.poller_, fd, WRITE)
 
     def _ensure_fd_no_transport(self, fd):
         cdef Source source = self.poller_.lookup(number_of(fd))
         if source is not None and source.state == OPEN and not isinstance(source, Descriptor):
             raise RuntimeError(f"File descriptor {fd!r} is used by transport {source!r}")
 
-    def _run_once(self):
-        """Passes until the loop is stopped; one at least, as asyncio's `run_forever` expects."""
-        if self.is_passing:
-            raise RuntimeError("the loop is running already")
-        self.is_passing = True
-        self.thread = <unsigned long>PyThread_get_thread_ident()
+    def _check_closed(self):
+        if self.is_dead:
+            raise self.refusal()
+
+    def run_once(self, block=True, *, timeout=None):
+        """One pass: wait for events, serve them, run what is ready and the timers that are due.
+
+        Callbacks and tasks run as under `run_forever`, and find the loop running.
+
+        Args:
+            block: whether it may wait until there is something to do.
+            timeout: the longest that it waits, in seconds; None without end.
+
+        Returns:
+            How many events, timers and callbacks it served.
+
+        Raises:
+            RuntimeError: the loop runs already, or another one does in this thread; it is closed,
+                or belongs to the process that forked.
+            ValueError: `timeout` is below 0.
+
+        >>> import tether
+        >>> loop = tether.Loop()
+        >>> _ = loop.call_soon(print, "called")
+        >>> loop.run_once(block=False)
+        called
+        1
+        >>> loop.close()
+        """
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"a timeout is 0 seconds or more, got {timeout}")
+        self._check_closed()
+        if self.is_running():
+            raise RuntimeError("This event loop is already running")
+        cdef unsigned long long before = self.event_count + self.timer_count + self.callback_count
+        self.is_single = True
+        self.longest_wait = 0 if not block else -1 if timeout is None else timeout
         try:
-            while True:
-                self.one_pass()
-                if self._stopping:
-                    break
+            self.run_forever()
         finally:
-            self.is_passing = False
-            self.thread = 0
-            self.depth = 0
+            self.is_single = False
+            self.longest_wait = -1
+        return self.event_count + self.timer_count + self.callback_count - before
+
+    def stop(self, *, at_once=False):
+        """Stop the run after this pass, as asyncio does; see `asyncio.loop.stop`.
+
+        Args:
+            at_once: stop when the running callback returns. What is left of the pass stays queued,
+                and is served by the next run.
+        """
+        self._stopping = True
+        if at_once:
+            self.is_breaking = True
+
+    def on_prepare(self, callback, *, owner=None):
+        """Call `callback(timeout)` each time before the loop looks for events.
+
+        `timeout` is how long it is about to wait, in seconds, None where it waits without end. What
+        the callback makes ready is not waited for. It ends with `owner`, by default the root scope.
+
+        Raises:
+            Closed: the owner is not open any more.
+        """
+        hook = start_hook(self, callback, owner, True)
+        self.prepares = (*(self.prepares or ()), hook)
+        return hook
+
+    def on_check(self, callback, *, owner=None):
+        """Call `callback()` each time after the loop looked for events, before they are served.
+
+        It ends with `owner`, by default the root scope.
+
+        Raises:
+            Closed: the owner is not open any more.
+        """
+        hook = start_hook(self, callback, owner, False)
+        self.checks = (*(self.checks or ()), hook)
+        return hook
+
+    @property
+    def lag(self):
+        """How late the loop is: `last`, `max`, `mean` and `total`, in seconds."""
+        return self.lag_
+
+    @property
+    def counts(self):
+        """What the loop did so far and holds now: passes, events, timers, callbacks, watches."""
+        return Counts(
+            self.pass_count,
+            self.event_count,
+            self.timer_count,
+            self.callback_count,
+            self.watch_count,
+            len(self.timers),
+            self.ready.count + self.due.count,
+        )
+
+    @property
+    def now(self):
+        """Monotonic seconds at which this pass began to serve: `time()` without asking the clock."""
+        return (<Dispatcher>self).now if self.is_passing else self.clock()
 
     def shut(self):
         """Abort every scope and give back what the engine holds. The loop must not be running.
 
         Emits one `ResourceWarning` where somebody left a stream, a session or a task open.
         """
+        if self.is_inherited:
+            forsake(self.root)
+            if self.signals is not None:
+                self.signals.forsake()
+            clear(self)
         if self.is_dead:
             return
         left = self.root.tree() if self.root.waiting else None
@@ -186,10 +287,7 @@ cdef class Engine(Dispatcher):
         while self.root.state != CLOSED and self.ready.count:
             settle_one(self)
         self.is_dead = True
-        self.ready.clear()
-        self.timers.clear()
-        self.flushes.clear()
-        self.unread.clear()
+        clear(self)
         if left is not None:
             # Last, since it may be made an error.
             warnings.warn(
@@ -202,189 +300,84 @@ cdef class Engine(Dispatcher):
         """Give back the poller's descriptor, last of all."""
         self.poller_.shut()
 
-    cdef int one_pass(self) except -1:
-        cdef Poller poller = self.poller_
-        cdef double timeout = -1.0, when
-        # An exception that left the loop may have left events behind: an edge comes only once.
-        if poller.event_next >= poller.event_count:
-            # Said before the queue is looked at: who calls from a thread after the look wakes us.
-            self.is_sleeping = True
-            try:
-                when = self.timers.next_when()
-                if (
-                    self.ready.count or self.unread.count or self.flushes.count or self._stopping
-                ):
-                    timeout = 0
-                elif when >= 0:
-                    timeout = max(0.0, when - self.clock())
-                poller.poll(timeout)
-            finally:
-                self.is_sleeping = False
-        PyErr_CheckSignals()
-        self.now = self.clock()
-        self.dispatch()
-        if self.unread.count:
-            self.read_unread()
-        if self.timers.count:
-            self.timers.due(self.clock(), self.ready)
-        self.run_ready()
-        self.flush_all()
-        return 0
+    def _inherit(self):
+        # In a child that was forked: this loop is the parent's. Whoever calls it is refused, and a
+        # pass that is running here ends.
+        self.is_inherited = self.is_dead = self.is_breaking = True
+        self.thread = <unsigned long>-1
+        self.poller_.is_inherited = True
+        self._thread_id = None
+        if getattr(self, "_signal_handlers", None):
+            # A signal that comes to the child would wake the parent.
+            before = signal.set_wakeup_fd(-1)
+            if before != self._csock.fileno():
+                signal.set_wakeup_fd(before)
 
-    cdef int dispatch(self) except -1:
-        cdef Poller poller = self.poller_
-        cdef Event* event
-        cdef Slot* slot
-        cdef Source source
-        while poller.event_next < poller.event_count:
-            event = &poller.events[poller.event_next]
-            poller.event_next += 1
-            if event.descriptor >= poller.slot_count:
-                continue
-            slot = &poller.slots[event.descriptor]
-            if slot.source == NULL or slot.generation != event.generation:
-                continue  # polled for a source that is gone
-            source = <Source>slot.source
-            try:
-                source.on_event(event.what)
-            except Exception as error:
-                source.contain(error)
-            if self.flushes.count >= self.flush_every:
-                self.flush_all()
-        return 0
+    def _share_signal(self, number):
+        # asyncio took or gave back a signal: scopes that watch it are to hear of it all the same.
+        share_signal(number)
 
-    cdef int read_unread(self) except -1:
-        cdef Py_ssize_t count = self.unread.count
-        cdef Source source
-        while count:
-            count -= 1
-            source = self.unread.pop()
-            try:
-                source.read_pending()
-            except Exception as error:
-                source.contain(error)
-            if self.flushes.count >= self.flush_every:
-                self.flush_all()
-        return 0
+    cdef object watch(self, object scope, object fd, object events, object callback, bint edge):
+        return start_watch(scope, self.poller_, fd, events, callback, edge)
 
-    cdef int flush_all(self) except -1:
-        # Those that are there now: whoever writes because there is room again waits for his turn.
-        cdef Py_ssize_t count = self.flushes.count
-        cdef Source source
-        while count and self.flushes.count:
-            count -= 1
-            source = self.flushes.pop()
-            try:
-                source.flush()
-            except Exception as error:
-                source.contain(error)
-        return 0
+    cdef object on_signal(self, object scope, object number, object callback, tuple args):
+        if self.signals is None:
+            self.signals = make_signals(self, self.poller_)
+        return start_signal(self.signals, scope, number, callback, args)
 
-    cdef int run_ready(self) except -1:
-        cdef Py_ssize_t count = self.ready.count
-        cdef object item
-        cdef Work work
-        while count:
-            count -= 1
-            item = self.ready.pop()
-            if isinstance(item, Handle):
-                work = <Work>item
-                if not work.is_cancelled:
-                    self.depth = 1
-                    try:
-                        work.run()
-                    finally:
-                        self.depth = 0
-            elif isinstance(item, Work):
-                work = <Work>item
-                if not work.is_cancelled:
-                    work.run()
-            elif not item._cancelled:
-                self.depth = 1
-                try:
-                    item._run()
-                finally:
-                    self.depth = 0
-            if self.flushes.count >= self.flush_every:
-                self.flush_all()
+    cdef int drop_hook(self, object hook) except -1:
+        self.prepares = without(self.prepares, hook)
+        self.checks = without(self.checks, hook)
         return 0
 
 
-cdef int number_of(object fd) except -1:
-    cdef int number
-    if isinstance(fd, int):
-        number = fd
-    else:
-        try:
-            number = int(fd.fileno())
-        except (AttributeError, TypeError, ValueError):
-            raise ValueError(f"Invalid file object: {fd!r}") from None
-    if number < 0:
-        raise ValueError(f"Invalid file descriptor: {number}")
-    return number
+cdef Hook start_hook(Engine engine, object callback, object owner, bint is_prepare):
+    cdef Scope scope = engine.root if owner is None else owner
+    cdef Hook hook
+    scope.check()
+    if scope.engine is not engine:
+        raise ValueError("the owner lives on another loop")
+    if not callable(callback):
+        raise TypeError(f"a callback has to be callable, got {callback!r}")
+    hook = Hook.__new__(Hook)
+    hook.callback = callback
+    hook.is_prepare = is_prepare
+    scope.attach(hook)
+    return hook
 
 
-cdef Descriptor watched(Engine engine, object fd):
-    cdef Source source
-    cdef Descriptor descriptor
-    if engine.is_dead:
-        raise RuntimeError("Event loop is closed")
-    source = engine.poller_.lookup(number_of(fd))
-    if source is None:
-        descriptor = Descriptor.__new__(Descriptor)
-        descriptor.engine = engine
-        return descriptor
-    if not isinstance(source, Descriptor):
-        raise RuntimeError(f"File descriptor {fd!r} is used by {source!r}")
-    return <Descriptor>source
+cdef tuple without(tuple hooks, object hook):
+    if hooks is None:
+        return None
+    return tuple([one for one in hooks if one is not hook]) or None
 
 
-cdef Descriptor found(Engine engine, object fd):
-    cdef Source source = engine.poller_.lookup(number_of(fd))
-    return <Descriptor>source if isinstance(source, Descriptor) else None
+cdef int clear(Engine engine) except -1:
+    for queue in (engine.ready, engine.due, engine.flushes, engine.unread):
+        (<Ready>queue).clear()
+    return engine.timers.clear()
 
 
-cdef Handle set_handle(Engine engine, object fd, Handle handle, bint writes):
-    cdef Descriptor descriptor = watched(engine, fd)
-    cdef Handle previous
-    if writes:
-        previous, descriptor.writer = descriptor.writer, handle
-    else:
-        previous, descriptor.reader = descriptor.reader, handle
-    apply_interest(engine, number_of(fd), descriptor)
-    if previous is not None:
-        previous.cancel()
-    return handle
-
-
-cdef bint remove_handle(Engine engine, object fd, bint writes) except -1:
-    cdef Descriptor descriptor = found(engine, fd)
-    cdef Handle previous
-    if descriptor is None:
-        return False
-    previous = descriptor.writer if writes else descriptor.reader
-    if previous is None:
-        return False
-    if writes:
-        descriptor.writer = None
-    else:
-        descriptor.reader = None
-    apply_interest(engine, number_of(fd), descriptor)
-    previous.cancel()
-    return True
-
-
-cdef int apply_interest(Engine engine, int number, Descriptor descriptor) except -1:
-    cdef int interest = 0
-    if descriptor.reader is not None:
-        interest |= READ
-    if descriptor.writer is not None:
-        interest |= WRITE
-    if interest:
-        engine.poller_.watch(number, descriptor, interest)
-    else:
-        engine.poller_.unwatch(number)
+cdef int forsake(Scope scope) except -1:
+    # A forked child closes its copies of the descriptors, and says nothing to any peer.
+    cdef Member member = scope.first
+    if isinstance(scope, Source):
+        (<Source>scope).forsake()
+    while member is not None:
+        if isinstance(member, Scope):
+            forsake(<Scope>member)
+        member = member.next
     return 0
+
+
+def inherit_loops():
+    """In a forked child: its parent's loops are not its own."""
+    for loop in list(loops):
+        loop._inherit()
+    forget_signals()
+
+
+os.register_at_fork(after_in_child=inherit_loops)
 
 
 cdef int settle_one(Engine engine) except -1:

@@ -1,13 +1,14 @@
 # Linux's epoll behind the poller interface. Knows descriptors only.
 
 from cpython.exc cimport PyErr_SetFromErrno
-from libc.errno cimport EEXIST, EINTR, ENOENT, errno
+from libc.errno cimport EBADF, EEXIST, EINTR, ENOENT, errno
 from libc.stdint cimport uint32_t, uint64_t
 from posix.unistd cimport close
 
 from tether.engine.poller cimport (
     CLOSED_BY_PEER,
     EDGE,
+    GONE,
     HANGUP,
     READ,
     WRITE,
@@ -67,6 +68,8 @@ cdef class Epoll(Poller):
     cdef int apply(self, int descriptor, uint32_t before, uint32_t after) except -1:
         cdef epoll_event event
         cdef int operation
+        if self.is_inherited:
+            return 0  # the interest list is shared with the parent, who goes on with it
         event.events = 0
         if after & READ:
             event.events |= EPOLLIN
@@ -85,9 +88,9 @@ cdef class Epoll(Poller):
             return 0
         if operation == EPOLL_CTL_DEL:
             return 0  # its file was closed before: epoll forgot it by itself
-        if operation == EPOLL_CTL_MOD and errno == ENOENT:
-            operation = EPOLL_CTL_ADD
-        elif operation == EPOLL_CTL_ADD and errno == EEXIST:
+        if operation == EPOLL_CTL_MOD and (errno == ENOENT or errno == EBADF):
+            return GONE
+        if operation == EPOLL_CTL_ADD and errno == EEXIST:
             operation = EPOLL_CTL_MOD
         else:
             PyErr_SetFromErrno(OSError)

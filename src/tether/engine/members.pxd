@@ -33,6 +33,8 @@ cdef class Owner(Member):
     cdef Py_ssize_t waiting   # members that have to end before it is closed
     cdef unsigned char state
     cdef object invoke(self, object callback, tuple args)
+    cdef int invoke_or_spawn(self, object callback, tuple args) except -1
+    cdef int spawn_if(self, object result) except -1
     cdef int contain(self, object error) except -1
     cdef int schedule(self) except -1
     cdef int start_closing(self, object cause) except -1

@@ -45,6 +45,15 @@ cdef class Owner(Member):
     cdef object invoke(self, object callback, tuple args):
         raise NotImplementedError
 
+    cdef int invoke_or_spawn(self, object callback, tuple args) except -1:
+        # `invoke`, and a coroutine that the callback returns becomes a task.
+        return self.spawn_if(self.invoke(callback, args))
+
+    cdef int spawn_if(self, object result) except -1:
+        if type(result) is CoroutineType:
+            self.spawn(result) if self.state == OPEN else result.close()
+        return 0
+
     cdef int contain(self, object error) except -1:
         raise NotImplementedError
 
@@ -103,10 +112,7 @@ cdef class Timer(Member):
         else:
             self.is_cancelled = True
             self.leave()
-        result = owner.invoke(callback, args)
-        if type(result) is CoroutineType:
-            owner.spawn(result) if owner.state == OPEN else result.close()
-        return 0
+        return owner.invoke_or_spawn(callback, args)
 
     def __repr__(self):
         kind = f"every {self.interval:g} s" if self.interval > 0 else "once"

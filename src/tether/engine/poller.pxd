@@ -13,6 +13,9 @@ cdef enum:
     HANGUP = 8  # both sides are down, or an error is pending: reading or writing will say which
     EDGE = 16   # report changes only: who asks for it calls `rearm` where it meets EAGAIN
 
+cdef enum:
+    GONE = 1    # what `apply` and `watch` say of a number that means another file by now
+
 
 cdef struct Slot:
     PyObject* source
@@ -30,12 +33,16 @@ cdef class Source(Scope):
     cdef int on_event(self, uint32_t what) except -1
     cdef int flush(self) except -1
     cdef int read_pending(self) except -1
+    cdef object described(self)
+    cdef bint give_way(self) except -1
+    cdef int forsake(self) except -1
 
 
 cdef class Poller:
     cdef readonly str name
     cdef readonly bint edge, early_close
     cdef readonly long max_fd
+    cdef bint is_inherited  # by a forked child: what the system keeps is the parent's
     cdef Slot* slots
     cdef Py_ssize_t slot_count
     cdef uint32_t generation

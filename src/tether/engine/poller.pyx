@@ -26,6 +26,18 @@ cdef class Source(Scope):
         # Go on reading: it stopped early, and no new edge will come.
         return 0
 
+    cdef object described(self):
+        # Who is served, for the warnings of debug mode.
+        return self
+
+    cdef bint give_way(self) except -1:
+        # Its number is another file's now. True where it let go; who owns his file cannot.
+        return False
+
+    cdef int forsake(self) except -1:
+        # In a forked child: this process's copy of the descriptor goes, the connection stays.
+        return 0
+
 
 cdef class Poller:
     """What reports descriptors that are ready. `edge`, `early_close` and `max_fd` say what it can.
@@ -60,8 +72,10 @@ cdef class Poller:
         return count
 
     cdef int watch(self, int descriptor, Source source, uint32_t interest) except -1:
-        # From now on `source` is told of `interest` on `descriptor`.
+        # From now on `source` is told of `interest` on `descriptor`. GONE, and nothing was done,
+        # where it was told of another file of that number before.
         cdef Slot* slot
+        cdef Source before
         if self.max_fd >= 0 and descriptor > self.max_fd:
             raise OSError(
                 EMFILE,
@@ -71,7 +85,11 @@ cdef class Poller:
             grow(self, descriptor)
         slot = &self.slots[descriptor]
         if slot.source != NULL and slot.source != <PyObject*>source:
-            raise RuntimeError(f"descriptor {descriptor} is watched already")
+            before = <Source>slot.source
+            if self.apply(descriptor, slot.interest, slot.interest) != GONE or not before.give_way():
+                raise RuntimeError(f"File descriptor {descriptor} is used by {before!r}")
+            self.unwatch(descriptor)
+            slot = &self.slots[descriptor]
         if slot.source == NULL:
             # The system forgot what was closed without a word; so must the table.
             self.apply(descriptor, 0, interest)
@@ -79,8 +97,8 @@ cdef class Poller:
             slot.generation = self.generation
             slot.source = <PyObject*>source
             Py_INCREF(source)
-        else:
-            self.apply(descriptor, slot.interest, interest)
+        elif self.apply(descriptor, slot.interest, interest) == GONE:
+            return GONE
         slot.interest = interest
         return 0
 
@@ -119,7 +137,8 @@ cdef class Poller:
         raise NotImplementedError
 
     cdef int apply(self, int descriptor, uint32_t before, uint32_t after) except -1:
-        # Tells the system what to watch; 0 means nothing.
+        # Tells the system what to watch; 0 means nothing. GONE where it was to change what is
+        # watched, and the number means another file by now.
         raise NotImplementedError
 
     cdef int arm(self, int descriptor, uint32_t what) except -1:

@@ -6,7 +6,11 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, TypeVarTuple, Unpack
 
+from _typeshed import HasFileno
+
 from tether.engine.members import Timer
+from tether.engine.signals import Signal
+from tether.engine.watch import Watch
 
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
@@ -41,6 +45,17 @@ class Scope:
     def after(
         self, seconds: float, callback: Callable[[Unpack[_Args]], object], *args: *_Args
     ) -> Timer: ...
+    def watch(
+        self,
+        fd: int | HasFileno,
+        events: int,
+        callback: Callable[[int], object],
+        *,
+        edge: bool = False,
+    ) -> Watch: ...
+    def on_signal(
+        self, number: int, callback: Callable[[Unpack[_Args]], object], *args: *_Args
+    ) -> Signal: ...
     def spawn(
         self, coroutine: Coroutine[Any, Any, _T], *, name: str | None = None
     ) -> asyncio.Task[_T]: ...

@@ -148,6 +148,46 @@ cdef class Scope(Owner):
             raise ValueError(f"a timer needs 0 seconds or more, got {seconds}")
         return start_timer(self, seconds, 0, callback, args)
 
+    def watch(self, fd, events, callback, *, edge=False):
+        """Call `callback(what)` whenever the descriptor is ready, until the scope closes.
+
+        It is called right when the loop hears of it, for as long as it stays so; `what` is a sum of
+        those of `events` that are the case. After a hang-up or an error it is all of `events`:
+        reading or writing will show it. A coroutine that it returns is spawned. Any number may watch
+        one descriptor, beside asyncio's reader and writer too. The descriptor stays open.
+
+        Args:
+            fd: a descriptor, or something with `fileno()`. It should not block.
+            events: a sum of READ, WRITE and CLOSED (the peer shut its side down, read or not).
+            callback: called with what happened.
+            edge: call it only when that changes: it has to read or write until EAGAIN then.
+
+        Raises:
+            Closed: the scope is not open any more.
+            OSError: the descriptor cannot be polled; it is closed, or it is a plain file.
+            RuntimeError: a stream or a listener of tether owns the descriptor.
+            ValueError: the poller cannot do that (see `loop.poller`), or who watches the descriptor
+                already does so with another `edge`.
+        """
+        self.guard()
+        return self.engine.watch(self, fd, events, callback, edge)
+
+    def on_signal(self, number, callback, *args):
+        """Call `callback(*args)` when the signal comes, until the scope closes.
+
+        It is called from the loop, as any callback, and once for all deliveries since the pass
+        before; `count` of what this returns is how many there were. Any number may watch one signal,
+        on several loops, beside asyncio's handler too. A Python handler that was set before is not
+        called meanwhile; it is put back when the last one ends.
+
+        Raises:
+            Closed: the scope is not open any more.
+            RuntimeError: called from another thread than the main thread.
+            ValueError: there is no such signal, or it cannot be caught.
+        """
+        self.guard()
+        return self.engine.on_signal(self, number, callback, args)
+
     def spawn(self, coroutine, *, name=None):
         """Run `coroutine` as a task of this scope and return the `asyncio.Task`.
 

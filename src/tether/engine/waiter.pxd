@@ -9,10 +9,17 @@ cdef class Dispatcher:
     cdef TimerHeap timers
     cdef int depth             # above 0 while somebody's Python code runs below the dispatch
     cdef unsigned long thread  # that runs the loop, 0 while none does
-    cdef bint is_dead          # the loop was closed
+    cdef bint is_dead          # the loop was closed, or is another process's
+    cdef bint is_inherited     # by a forked child, whose loop it is not
     cdef double now            # when this pass began to serve
     cdef double clock(self) noexcept nogil
     cdef int check_thread(self) except -1
+    cdef object refusal(self)
+    # What the loop does for scopes, which know no descriptors:
+    cdef Py_ssize_t watch_count  # watches of scopes that are active
+    cdef object watch(self, object scope, object fd, object events, object callback, bint edge)
+    cdef object on_signal(self, object scope, object number, object callback, tuple args)
+    cdef int drop_hook(self, object hook) except -1
 
 
 cdef class Waiter(Work):

@@ -54,11 +54,31 @@ cdef class Dispatcher:
 
     cdef int check_thread(self) except -1:
         if self.thread and self.thread != <unsigned long>PyThread_get_thread_ident():
+            if self.is_inherited:
+                raise self.refusal()
             raise RuntimeError(
                 "a tether object was used from a foreign thread: "
                 "threads talk to a loop through call_soon_threadsafe only"
             )
         return 0
+
+    cdef object refusal(self):
+        # Why this loop takes nothing any more.
+        if self.is_inherited:
+            return RuntimeError(
+                "this loop belongs to the process that forked: "
+                "a child makes a loop of its own, and only closes this one"
+            )
+        return RuntimeError("Event loop is closed")
+
+    cdef object watch(self, object scope, object fd, object events, object callback, bint edge):
+        raise NotImplementedError
+
+    cdef object on_signal(self, object scope, object number, object callback, tuple args):
+        raise NotImplementedError
+
+    cdef int drop_hook(self, object hook) except -1:
+        raise NotImplementedError
 
 
 @cython.final

@@ -20,6 +20,7 @@ from tether.hub import protocol
 from tether.hub.access import Policy, is_loopback, split_host
 from tether.hub.broadcast import Broadcast
 from tether.hub.hub import Hub
+from tether.hub.loop_metrics import LoopMetrics
 from tether.hub.page_files import CONTENT_SECURITY_POLICY, PageFile, page_files
 from tether.hub.rest import Answer, Rest
 from tether.hub.session import Session
@@ -55,9 +56,11 @@ def build(settings: Settings, *, hub: Hub | None = None, version: str = "") -> A
     app = App()
     broadcast = Broadcast(hub.registry)
     server = _Server(settings, hub, broadcast, version)
+    loop_metrics = LoopMetrics(hub.metrics)
 
     @app.on_start
     def start(scope: Server) -> None:
+        loop_metrics.watch(scope.loop)
         hub.start(scope)
         broadcast.start(scope)
         scope.on_close(lambda _: server.stop())

@@ -80,6 +80,12 @@ cdef class Connecting(Source):
             waiter.wake()
         return 0
 
+    cdef int forsake(self) except -1:
+        if self.socket is not None and self.descriptor >= 0:
+            self.descriptor = -1
+            self.socket.close()
+        return 0
+
     cdef int on_closing(self) except -1:
         self.finish(numbers.ECANCELED)
         if self.socket is not None and not self.was_handed_on:

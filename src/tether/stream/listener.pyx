@@ -173,6 +173,12 @@ cdef class Listener(Source):
                     os.unlink(path)
         return 0
 
+    cdef int forsake(self) except -1:
+        if self.descriptor >= 0:
+            self.descriptor = -1
+            self.socket.close()
+        return 0
+
     cdef int on_closed(self) except -1:
         self.drop_alarm(self.stop_alarm)
         self.stop_alarm = None

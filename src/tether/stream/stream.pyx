@@ -685,6 +685,13 @@ cdef class Stream(Source):
         self.inbox = None
         return 0
 
+    cdef int forsake(self) except -1:
+        # Without shutdown and without SO_LINGER: the parent's connection goes on.
+        if self.descriptor >= 0:
+            close_descriptor(self.descriptor)
+            self.descriptor = -1
+        return 0
+
     def __dealloc__(self):
         if self.descriptor >= 0 and self.socket is None:
             close_descriptor(self.descriptor)

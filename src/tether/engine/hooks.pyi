@@ -1,0 +1,6 @@
+# What Python sees of the callbacks around polling (hooks.pyx). A test holds the two together.
+
+class Hook:
+    @property
+    def active(self) -> bool: ...
+    def cancel(self) -> None: ...
