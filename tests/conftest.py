@@ -14,7 +14,7 @@ from tether.engine.pollers import POLLERS
 
 TESTS = Path(__file__).parent
 #: The rooms whose every test is watched; the others have fixtures of their own for it.
-WATCHED = {"engine", "aio", "stream", "connect"}
+WATCHED = {"engine", "aio", "stream", "connect", "libraries"}
 
 
 @pytest.fixture
