@@ -123,7 +123,7 @@ cdef class Epoll(Poller):
                 what |= CLOSED_BY_PEER
             if bits & (EPOLLHUP | EPOLLERR):
                 what |= HANGUP
-            self.events[index].descriptor = <int>(found[index].data.u64 & 0xFFFFFFFF)
+            self.events[index].descriptor = <int><uint32_t>found[index].data.u64
             self.events[index].generation = <uint32_t>(found[index].data.u64 >> 32)
             self.events[index].what = what
         self.event_count = count

@@ -12,6 +12,7 @@ cdef class Output:
     cdef Chunk* chunks
     cdef Py_ssize_t first, count, capacity
     cdef Py_ssize_t size   # bytes waiting
+    cdef Output next_spare # while it is one of the pool
     cdef char* reserve(self, Py_ssize_t size) except NULL
     cdef int append(self, const char* data, Py_ssize_t size) except -1
     cdef int append_bytes(self, bytes data) except -1

@@ -30,7 +30,9 @@ cdef enum:
     VECTORS = 64
     POOL = 64
 
-cdef list pool = []
+# Emptied ones, each with the next; a Python list would be resized with every use.
+cdef Output spare = None
+cdef int spares = 0
 
 
 cdef class Output:
@@ -177,11 +179,21 @@ cdef void drop(Output output, Py_ssize_t size) noexcept:
 
 
 cdef Output take_output():
-    return <Output>pool.pop() if pool else Output.__new__(Output)
+    global spare, spares
+    cdef Output output = spare
+    if output is None:
+        return Output.__new__(Output)
+    spare = output.next_spare
+    output.next_spare = None
+    spares -= 1
+    return output
 
 
 cdef int give_output(Output output) except -1:
     # Only an empty one is given back.
-    if len(pool) < POOL:
-        pool.append(output)
+    global spare, spares
+    if spares < POOL:
+        output.next_spare = spare
+        spare = output
+        spares += 1
     return 0
