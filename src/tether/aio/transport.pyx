@@ -69,7 +69,8 @@ cdef class SocketTransport(Consumer):
 
     def is_closing(self):
         """See `asyncio.BaseTransport.is_closing`."""
-        return self.state != OPEN
+        # Where sending failed the close is on its way: who asks in a loop shall let it come.
+        return self.state != OPEN or self.stream.send_errno != 0
 
     def close(self):
         """See `asyncio.BaseTransport.close`."""
@@ -469,16 +470,19 @@ cdef class SocketTransport(Consumer):
 
 
 cdef class Begun(Work):
-    # After `connection_made`: reading starts, and whoever waits for the connection wakes.
+    # After `connection_made` whoever waits for the connection wakes; reading starts after him.
     cdef SocketTransport transport
 
     cdef int run(self) except -1:
         cdef SocketTransport transport = self.transport
         cdef object waiter = transport.waiter
+        if waiter is not None:
+            transport.waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+                transport.engine.ready.push(self)
+                return 0
         transport.is_begun = True
-        transport.waiter = None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
         if transport.state == OPEN:
             transport.stream.resume()
         return 0
