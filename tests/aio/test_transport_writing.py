@@ -119,3 +119,15 @@ def test_a_writer_that_never_waits_hears_of_the_loss(run: Run) -> None:
         writer.close()
 
     run(main)
+
+
+def test_last_words_leave_before_an_abort(run: Run) -> None:
+    async def main() -> None:
+        protocol = Recorder()
+        with await connected(protocol) as peer:
+            protocol.transport.write(b"last words")
+            protocol.transport.abort()
+            assert await read_all(peer) == b"last words"
+            await protocol.lost
+
+    run(main)

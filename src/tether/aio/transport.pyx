@@ -77,7 +77,9 @@ cdef class SocketTransport(Consumer):
         self.start_closing(None)
 
     def abort(self):
-        """See `asyncio.WriteTransport.abort`."""
+        """See `asyncio.WriteTransport.abort`. What the system takes at once still leaves."""
+        if self.state == OPEN and self.stream.output is not None and not self.is_writing_paused:
+            self.stream.flush()
         self.start_abort(None)
 
     def is_reading(self):
