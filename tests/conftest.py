@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,7 +46,11 @@ def nothing_left() -> Iterator[None]:
     assert waiting_threads() - threads == set()
 
 
-@pytest.fixture(params=list(POLLERS))
+#: A run on one poller: `TETHER_POLLER=poll make test ARGS=tests/aio`.
+CHOSEN = os.environ.get("TETHER_POLLER")
+
+
+@pytest.fixture(params=[CHOSEN] if CHOSEN else list(POLLERS))
 def poller(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The test runs on each poller there is: its loops and its children take this one."""
     name: str = request.param

@@ -121,9 +121,10 @@ def test_an_exception_handler_of_the_user_gets_it() -> None:
     assert tether.run(main()) == ["planned", "planned"]
 
 
+@pytest.mark.usefixtures("poller")
 @pytest.mark.parametrize("debug", [False, True])
 def test_call_soon_threadsafe_keeps_the_order_of_each_thread(debug: bool) -> None:
-    threads, calls = 8, 20_000
+    threads, calls = 8, 125_000  # a million of all
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -137,7 +138,7 @@ def test_call_soon_threadsafe_keeps_the_order_of_each_thread(debug: bool) -> Non
             if not left:
                 ended.set()
 
-        count = calls // 20 if debug else calls
+        count = calls // 100 if debug else calls
 
         def work(number: int) -> None:
             for index in range(count):
@@ -156,6 +157,7 @@ def test_call_soon_threadsafe_keeps_the_order_of_each_thread(debug: bool) -> Non
     tether.run(main(), debug=debug)
 
 
+@pytest.mark.usefixtures("poller")
 def test_call_soon_threadsafe_wakes_a_sleeping_loop() -> None:
     async def main() -> float:
         loop = asyncio.get_running_loop()
@@ -175,6 +177,7 @@ def test_call_soon_threadsafe_wakes_a_sleeping_loop() -> None:
     assert tether.run(main()) < 0.5
 
 
+@pytest.mark.usefixtures("poller")
 def test_every_wake_from_a_thread_is_seen() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()

@@ -166,3 +166,24 @@ def test_who_was_closed_without_a_word_is_forgotten_and_harms_nobody(poller: str
             one.close()
 
     tether.run(main())
+
+
+def test_a_number_that_became_another_file_without_a_word_is_not_told_of(poller: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        gone, peer = socket.socketpair()
+        loop.add_reader(gone, pytest.fail, "its file is closed")
+        number = gone.detach()
+        other, end = socket.socketpair()
+        os.dup2(other.fileno(), number)
+        end.send(b"for the other")
+        begun = time.process_time()
+        await asyncio.sleep(0.2)
+        assert time.process_time() - begun < 0.1
+        assert other.recv(100) == b"for the other"
+        loop.remove_reader(number)
+        os.close(number)
+        for one in (peer, other, end):
+            one.close()
+
+    tether.run(main())

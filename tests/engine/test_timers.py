@@ -12,6 +12,7 @@ import tether
 from tests.watch import KEEPS_FREED_MEMORY, resident
 
 
+@pytest.mark.usefixtures("poller")
 @pytest.mark.parametrize("seconds", [0.0, 0.0001, 0.0037, 0.02])
 def test_a_timer_never_fires_early(seconds: float) -> None:
     async def main() -> list[float]:
@@ -45,6 +46,7 @@ def test_call_at_fires_at_its_time_of_the_loops_clock() -> None:
     tether.run(main())
 
 
+@pytest.mark.usefixtures("poller")
 def test_a_repeating_timer_keeps_its_phase_and_merges_missed_ticks() -> None:
     async def main() -> None:
         scope = tether.Scope()
@@ -167,6 +169,7 @@ def test_a_timer_that_fired_once_is_not_active_any_more() -> None:
     tether.run(main())
 
 
+@pytest.mark.usefixtures("poller")
 def test_a_timer_set_inside_a_timer_callback_does_not_run_in_the_same_pass() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -241,6 +244,7 @@ def test_deadlines_come_in_order_whatever_order_they_were_set_in() -> None:
     assert tether.run(main()) == list(range(5000))
 
 
+@pytest.mark.usefixtures("poller")
 def test_none_of_100_000_timers_is_lost_or_fires_twice() -> None:
     async def main() -> None:
         scope = tether.Scope()
@@ -261,6 +265,7 @@ def test_none_of_100_000_timers_is_lost_or_fires_twice() -> None:
     tether.run(main())
 
 
+@pytest.mark.usefixtures("poller")
 def test_of_100_000_timers_only_the_cancelled_stay_silent() -> None:
     async def main() -> None:
         scope = tether.Scope()

@@ -16,6 +16,8 @@ import pytest
 import tether
 from tether.stream.connecting import Connecting
 
+pytestmark = pytest.mark.usefixtures("poller")
+
 PATIENCE = 10.0
 """Seconds after which a test gives up."""
 

@@ -5,9 +5,14 @@ from libc.stdint cimport uint32_t
 from tether.engine.poller cimport Poller
 
 
+cdef struct Level:
+    uint32_t armed      # what the system is asked for now
+    unsigned long long device, inode    # which file it was when the watch began
+
+
 cdef class LevelPoller(Poller):
-    cdef uint32_t* armed    # by descriptor: what the system is asked for now
-    cdef Py_ssize_t armed_count
+    cdef Level* levels  # by descriptor
+    cdef Py_ssize_t level_count
     cdef int ask(self, int descriptor, uint32_t what) except -1
     cdef int report(self, int descriptor, uint32_t what) except -1
     cdef int forget(self, int descriptor) except -1

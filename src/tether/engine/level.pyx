@@ -7,7 +7,7 @@
 from cpython.exc cimport PyErr_SetFromErrno
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.string cimport memset
-from posix.fcntl cimport F_GETFD, fcntl
+from posix.stat cimport fstat, struct_stat
 
 from tether.engine.poller cimport EDGE, HANGUP, Poller
 
@@ -16,59 +16,70 @@ cdef class LevelPoller(Poller):
     """A poller whose system knows no edges."""
 
     def __dealloc__(self):
-        PyMem_Free(self.armed)
+        PyMem_Free(self.levels)
 
     cdef int ask(self, int descriptor, uint32_t what) except -1:
         # Tells the system what to watch; 0 means nothing.
         raise NotImplementedError
 
     cdef int apply(self, int descriptor, uint32_t before, uint32_t after) except -1:
-        if descriptor >= self.armed_count:
+        cdef struct_stat file
+        if descriptor >= self.level_count:
             grow(self)
-        # The system itself would say so late, and to nobody in particular.
-        if not before and after and fcntl(descriptor, F_GETFD) < 0:
-            PyErr_SetFromErrno(OSError)
-        self.ask(descriptor, after)
-        self.armed[descriptor] = after
-        return 0
+        if after:
+            # The system itself would say so late, and to nobody in particular.
+            if fstat(descriptor, &file) < 0:
+                PyErr_SetFromErrno(OSError)
+            self.levels[descriptor].device = file.st_dev
+            self.levels[descriptor].inode = file.st_ino
+        return arm_exactly(self, descriptor, after)
 
     cdef int arm(self, int descriptor, uint32_t what) except -1:
-        cdef uint32_t now, then
-        if not 0 <= descriptor < self.armed_count:
+        if not 0 <= descriptor < self.level_count:
             return 0  # it could not be watched
-        now = self.armed[descriptor]
-        then = now | (self.slots[descriptor].interest & (what | EDGE))
-        if then != now:
-            self.ask(descriptor, then)
-            self.armed[descriptor] = then
-        return 0
+        what = self.levels[descriptor].armed | (self.slots[descriptor].interest & (what | EDGE))
+        return arm_exactly(self, descriptor, what)
 
     cdef int report(self, int descriptor, uint32_t what) except -1:
         # An event; where it is an edge, it is not asked for any more.
-        cdef uint32_t now, then
-        self.add_event(descriptor, what)
         if self.slots[descriptor].interest & EDGE:
+            self.add_event(descriptor, what)
             # A hang-up lasts for ever, and poll tells it even to those who ask for nothing.
-            now = self.armed[descriptor]
-            then = 0 if what & HANGUP else now & ~what
-            if then != now:
-                self.ask(descriptor, then)
-                self.armed[descriptor] = then
-        return 0
+            what = 0 if what & HANGUP else self.levels[descriptor].armed & ~what
+            return arm_exactly(self, descriptor, what)
+        if means_another_file(self, descriptor):
+            return self.forget(descriptor)
+        return self.add_event(descriptor, what)
 
     cdef int forget(self, int descriptor) except -1:
         # It was closed without a word: nobody is told, as with epoll, which forgets it by itself.
-        self.ask(descriptor, 0)
-        self.armed[descriptor] = 0
-        return 0
+        return arm_exactly(self, descriptor, 0)
+
+
+cdef inline int arm_exactly(LevelPoller poller, int descriptor, uint32_t what) except -1:
+    if poller.levels[descriptor].armed != what:
+        poller.ask(descriptor, what)
+        poller.levels[descriptor].armed = what
+    return 0
+
+
+cdef bint means_another_file(LevelPoller poller, int descriptor) noexcept:
+    # The number was closed without a word, and handed out again. Who asks for edges owns his
+    # descriptor, so nobody asks this for streams.
+    cdef struct_stat file
+    return (
+        fstat(descriptor, &file) < 0
+        or poller.levels[descriptor].device != <unsigned long long>file.st_dev
+        or poller.levels[descriptor].inode != <unsigned long long>file.st_ino
+    )
 
 
 cdef int grow(LevelPoller poller) except -1:
     cdef Py_ssize_t count = poller.slot_count
-    cdef uint32_t* armed = <uint32_t*>PyMem_Realloc(poller.armed, count * sizeof(uint32_t))
-    if armed == NULL:
+    cdef Level* levels = <Level*>PyMem_Realloc(poller.levels, count * sizeof(Level))
+    if levels == NULL:
         raise MemoryError
-    memset(&armed[poller.armed_count], 0, (count - poller.armed_count) * sizeof(uint32_t))
-    poller.armed = armed
-    poller.armed_count = count
+    memset(&levels[poller.level_count], 0, (count - poller.level_count) * sizeof(Level))
+    poller.levels = levels
+    poller.level_count = count
     return 0
