@@ -1,4 +1,4 @@
-"""What the engine's tests share: a loop, which is closed as `tether.run` closes one."""
+"""What the engine's tests share: a loop on each poller, closed as `tether.run` closes one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tether
 
 
 @pytest.fixture
-def loop() -> Iterator[tether.Loop]:
+def loop(poller: str) -> Iterator[tether.Loop]:
     loop = tether.Loop()
     yield loop
     loop.run_until_complete(close_root(loop))

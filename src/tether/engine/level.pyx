@@ -9,7 +9,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.string cimport memset
 from posix.stat cimport fstat, struct_stat
 
-from tether.engine.poller cimport EDGE, HANGUP, Poller
+from tether.engine.poller cimport EDGE, GONE, HANGUP, Poller
 
 
 cdef class LevelPoller(Poller):
@@ -26,6 +26,8 @@ cdef class LevelPoller(Poller):
         cdef struct_stat file
         if descriptor >= self.level_count:
             grow(self)
+        if before and after and means_another_file(self, descriptor):
+            return GONE
         if after:
             # The system itself would say so late, and to nobody in particular.
             if fstat(descriptor, &file) < 0:
