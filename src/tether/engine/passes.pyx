@@ -5,7 +5,7 @@
 # due, flush. What a callback adds to the ready queue runs in the next pass. Where the loop has
 # limits, each of these kinds gets its share, and what is left waits for the next pass, in order.
 
-import logging
+from asyncio import base_events
 from asyncio.base_events import _format_handle
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -16,8 +16,6 @@ from tether.engine.hooks cimport Hook
 from tether.engine.poller cimport Event, Slot
 from tether.engine.waiter cimport Waiter
 from tether.engine.work cimport Handle
-
-cdef object log = logging.getLogger("asyncio")
 
 cdef enum:
     RECEIVE_BUFFER = 256 * 1024
@@ -252,7 +250,7 @@ cdef class Passes(Dispatcher):
         took = self.clock() - began
         if took >= self.slow_callback_duration:
             text = _format_handle(item) if is_handle else described
-            log.warning("Executing %s took %.3f seconds", text, took)
+            base_events.logger.warning("Executing %s took %.3f seconds", text, took)
         return 0
 
     cdef int serve_timed(self, Source source, unsigned int what) except -1:
@@ -265,7 +263,7 @@ cdef class Passes(Dispatcher):
             self.depth = 0
         took = self.clock() - began
         if took >= self.slow_callback_duration:
-            log.warning("Executing %s took %.3f seconds", described, took)
+            base_events.logger.warning("Executing %s took %.3f seconds", described, took)
         return 0
 
     cdef int tell_hooks(self, tuple hooks, object argument) except -1:

@@ -4,7 +4,10 @@
 # cancelling marks and counts, and a heap that is half marks is rebuilt, so memory follows what is
 # pending and not what was.
 
+import asyncio
+
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 
 cdef enum:
@@ -167,6 +170,10 @@ cdef class TimerHandle(Handle):
         return self.deadline
 
     @property
+    def __class__(self):
+        return asyncio.TimerHandle
+
+    @property
     def _when(self):
         return self.deadline
 
@@ -180,3 +187,34 @@ cdef class TimerHandle(Handle):
             Handle.cancel(self)
             if self.is_pending:
                 self.heap.cancel_one()
+
+    def __hash__(self):
+        return hash(self.deadline)
+
+    def __richcmp__(self, other, int operator):
+        # As asyncio's: by the deadline; equal are only those that also do the same.
+        cdef TimerHandle timer
+        cdef bint is_same
+        if not isinstance(other, TimerHandle):
+            return NotImplemented
+        timer = <TimerHandle>other
+        if operator == Py_LT or operator == Py_GT:
+            return timer.deadline != self.deadline and (
+                (self.deadline < timer.deadline) == (operator == Py_LT)
+            )
+        is_same = (
+            self.deadline == timer.deadline
+            and self.callback == timer.callback
+            and self.args == timer.args
+            and self.is_cancelled == timer.is_cancelled
+        )
+        if operator == Py_LE:
+            return self.deadline < timer.deadline or is_same
+        if operator == Py_GE:
+            return self.deadline > timer.deadline or is_same
+        return is_same == (operator == Py_EQ)
+
+    cdef list described(self):
+        cdef list words = Handle.described(self)
+        words.insert(2 if self.is_cancelled else 1, f"when={self.deadline}")
+        return words

@@ -20,3 +20,4 @@ cdef class Handle(Work):
     cdef object __weakref__
     cdef object loop, callback, args, context, source_traceback
     cdef int call(self) except -1
+    cdef list described(self)

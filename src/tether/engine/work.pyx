@@ -75,7 +75,7 @@ cdef int grow(Ready ready, Py_ssize_t capacity) except -1:
 cdef class Handle(Work):
     """asyncio's handle of a callback: what `call_soon` returns.
 
-    It answers to the names of `asyncio.Handle` that libraries use.
+    It answers to the names of `asyncio.Handle` that libraries use, and to `isinstance`.
     """
 
     def __init__(self, callback, args, loop, context=None, debug=False):
@@ -100,6 +100,10 @@ cdef class Handle(Work):
     def get_context(self):
         """The context the callback runs in."""
         return self.context
+
+    @property
+    def __class__(self):
+        return asyncio.Handle
 
     @property
     def _callback(self):
@@ -139,18 +143,31 @@ cdef class Handle(Work):
         return 0
 
     def __repr__(self):
-        parts = [type(self).__name__]
+        return f"<{' '.join(self.described())}>"
+
+    cdef list described(self):
+        cdef list words = [type(self).__name__]
         if self.is_cancelled:
-            parts.append("cancelled")
+            words.append("cancelled")
         if self.callback is not None:
-            parts.append(asyncio.format_helpers._format_callback_source(self.callback, self.args))
-        return f"<{' '.join(parts)}>"
+            words.append(call_described(self, self.callback, self.args))
+        if self.source_traceback:
+            made = self.source_traceback[len(self.source_traceback) - 1]
+            words.append(f"created at {made.filename}:{made.lineno}")
+        return words
+
+
+cdef str call_described(Handle handle, object callback, object args):
+    if sys.version_info < (3, 13):
+        return asyncio.format_helpers._format_callback_source(callback, args)
+    return asyncio.format_helpers._format_callback_source(
+        callback, args, debug=handle.loop.get_debug()
+    )
 
 
 cdef int report(Handle handle, object callback, object args, object error) except -1:
-    described = asyncio.format_helpers._format_callback_source(callback, args)
     context = {
-        "message": f"Exception in callback {described}",
+        "message": f"Exception in callback {call_described(handle, callback, args)}",
         "exception": error,
         "handle": handle,
     }
@@ -161,7 +178,9 @@ cdef int report(Handle handle, object callback, object args, object error) excep
 
 
 def extract_stack():
-    """Where a handle was made, for debug mode."""
-    return traceback.StackSummary.extract(
+    """Where a handle was made, for debug mode: the innermost call last."""
+    stack = traceback.StackSummary.extract(
         traceback.walk_stack(sys._getframe()), limit=10, lookup_lines=False
     )
+    stack.reverse()
+    return stack
