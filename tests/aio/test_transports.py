@@ -204,3 +204,39 @@ def test_backpressure_of_a_transport() -> None:
         await server.wait_closed()
 
     tether.run(main())
+
+
+def test_nothing_arrives_before_the_connection_was_returned() -> None:
+    events: list[object] = []
+
+    class Reader(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            events.append(data)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        here, there = socket.socketpair()
+        with there:
+            there.send(b"welcome")
+            transport, _ = await loop.create_connection(Reader, sock=here)
+            events.append("connected")
+            while len(events) < 2:
+                await asyncio.sleep(0)
+            transport.close()
+
+    tether.run(main())
+    assert events == ["connected", b"welcome"]
+
+
+def test_who_drains_after_each_write_hears_that_the_peer_left() -> None:
+    async def main() -> None:
+        here, there = socket.socketpair()
+        _, writer = await asyncio.open_connection(sock=here)
+        there.close()
+        with pytest.raises(ConnectionError):
+            while True:  # `drain` waits only where the transport says that it closes
+                writer.write(b"x" * 1000)
+                await writer.drain()
+        writer.close()
+
+    tether.run(main())

@@ -1,0 +1,52 @@
+"""CPython's cases that tether.Loop does not pass, because they look at the stock loop's inside.
+
+Each by where it is written, with the one reason. It is checked both ways: one that passes, or
+that is not there on a version it is listed for, fails the run.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A case, why it cannot pass, and the versions that have it: from `since`, before `until`."""
+
+    case: str
+    reason: str
+    since: tuple[int, int] = (3, 11)
+    until: tuple[int, int] = (4, 0)
+
+    @property
+    def is_here(self) -> bool:
+        return self.since <= sys.version_info[:2] < self.until
+
+
+BASE = "test_base_events.BaseEventLoopTests"
+UNIX = "test_unix_events"
+
+LOOKING_INSIDE = [
+    Inside(f"{BASE}.test__add_callback_handle", "looks for the handle in the deque `_ready`"),
+    Inside(f"{BASE}.test__run_once", "puts timers into the list `_scheduled`"),
+    Inside(f"{BASE}.test__run_once_cancelled_event_cleanup", "counts the list `_scheduled`"),
+    Inside(f"{BASE}.test__run_once_schedule_handle", "puts a timer into the list `_scheduled`"),
+    Inside(f"{BASE}.test_call_later", "looks for the timer in the list `_scheduled`"),
+    Inside(f"{BASE}.test_call_soon", "looks for the handle in the deque `_ready`"),
+    Inside(f"{BASE}.test_not_implemented", "is about what the abstract base lacks"),
+    Inside(f"{BASE}.test_run_forever_pre_stopped", "expects one `select` of a mock selector"),
+    Inside(
+        f"{BASE}.test_single_selecter_event_callback_after_stopping",
+        "has a mock selector report an event, and `_process_events` serve it",
+    ),
+    Inside(
+        "test_base_events.BaseEventLoopWithSelectorTests"
+        ".test_create_server_soreuseport_only_defined",
+        "listens on a mock of a socket, which has no descriptor, and wants the selector's error",
+    ),
+    Inside(
+        f"{UNIX}.SelectorEventLoopUnixSockSendfileTests.test_sock_sendfile_blocking_error",
+        "looks the socket up in `_selector`",
+    ),
+]
