@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ def run_anyio(request: pytest.FixtureRequest) -> RunAnyio:
 
     def run_on_loop(main: Callable[[], Awaitable[object]]) -> None:
         anyio.run(watched, main, backend_options={"loop_factory": LOOPS[request.param]})
+        for thread in threading.enumerate():
+            if "AnyIO" in thread.name:  # they were told to end, and nobody waited for it
+                thread.join(PATIENCE)
 
     return run_on_loop
 
