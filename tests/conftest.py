@@ -12,6 +12,7 @@ import pytest
 
 from tests.watch import Reports, open_descriptors, waiting_threads
 from tether.engine.pollers import POLLERS
+from tether.stream import tls
 
 TESTS = Path(__file__).parent
 #: The rooms whose every test is watched; the others have fixtures of their own for it.
@@ -64,3 +65,11 @@ def watched(request: pytest.FixtureRequest) -> None:
     if request.path.relative_to(TESTS).parts[0] in WATCHED:
         request.getfixturevalue("nothing_left")
         request.getfixturevalue("reports")  # ends first, and collects what is garbage
+
+
+@pytest.fixture(params=tls.WAYS)
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """TLS through OpenSSL itself, and through Python's `ssl` alone: both behave alike."""
+    chosen = tls.choose()
+    yield tls.choose(request.param)
+    tls.choose(chosen)

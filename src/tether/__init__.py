@@ -14,6 +14,7 @@ from tether.engine.signals import Signal
 from tether.engine.watch import Watch
 from tether.errors import (
     Attempt,
+    CertificateError,
     Closed,
     ConnectError,
     ConnectionClosed,
@@ -28,6 +29,9 @@ from tether.errors import (
     ResolveTimeout,
     SocketForbidden,
     SocketMissing,
+    TLSAlert,
+    TLSError,
+    TLSTruncated,
     Unreachable,
     WriteTimeout,
 )
@@ -46,6 +50,7 @@ __all__ = [
     "WRITE",
     "App",
     "Attempt",
+    "CertificateError",
     "Closed",
     "ConnectError",
     "ConnectTimeout",
@@ -72,6 +77,9 @@ __all__ = [
     "SocketForbidden",
     "SocketMissing",
     "Stream",
+    "TLSAlert",
+    "TLSError",
+    "TLSTruncated",
     "Timer",
     "Unreachable",
     "Watch",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno as numbers
 import os
 import socket
+import ssl
 from dataclasses import dataclass
 from typing import Self
 
@@ -171,11 +172,38 @@ class LocalError(NetworkError, OSError):
     reason_by_default = "local failure"
 
 
+class TLSError(NetworkError, ssl.SSLError):
+    """The peer does not speak TLS, or the handshake or the encryption broke."""
+
+    token = "tls_protocol_error"
+    reason_by_default = "TLS failed"
+
+
+class CertificateError(TLSError, ssl.SSLCertVerificationError):
+    """The peer's certificate was refused here."""
+
+    token = "tls_certificate_error"
+    reason_by_default = "certificate refused"
+
+
+class TLSAlert(TLSError):
+    """The peer refused: it sent an alert."""
+
+    token = "tls_alert_received"
+    reason_by_default = "the peer sent an alert"
+
+
 class ConnectionClosed(NetworkError, ConnectionResetError):
     """The peer closed or reset the connection while something was expected of it."""
 
     token = "connection_terminated"
     reason_by_default = "closed by the peer"
+
+
+class TLSTruncated(ConnectionClosed, ssl.SSLEOFError):
+    """End of file without TLS's goodbye (close_notify): what came may have been cut short."""
+
+    reason_by_default = "end of file without close_notify: what came may be cut short"
 
 
 class ReadTimeout(NetworkError, TimeoutError):
@@ -267,6 +295,52 @@ def from_errno(
         kind = ConnectionRefused
     reason = os.strerror(number).lower()
     return kind(reason, phase=phase, errno=number, peer=peer, address=address, elapsed=elapsed)
+
+
+#: What OpenSSL calls it when the first bytes of the peer are no TLS.
+_NOT_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "PACKET_LENGTH_TOO_LONG"}
+)
+#: Alerts whose name in OpenSSL does not say that they are one.
+_ALERTS = frozenset(
+    {
+        "TLSV1_UNSUPPORTED_EXTENSION",
+        "TLSV1_CERTIFICATE_UNOBTAINABLE",
+        "TLSV1_UNRECOGNIZED_NAME",
+        "TLSV1_BAD_CERTIFICATE_STATUS_RESPONSE",
+        "TLSV1_BAD_CERTIFICATE_HASH_VALUE",
+    }
+)
+
+
+def from_ssl_error(
+    error: Exception, *, phase: str = "tls", peer: str = "", elapsed: float | None = None
+) -> NetworkError:
+    """The error for a failure that the `ssl` module reports, with it as the cause.
+
+    Args:
+        error: what was raised; anything else than an `ssl.SSLError` was raised on the way.
+        phase: the step that failed, one of `PHASES`; `peer`: who was meant; `elapsed`: seconds.
+
+    >>> refused = ssl.SSLError(1, "[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca")
+    >>> refused.reason = "TLSV1_ALERT_UNKNOWN_CA"
+    >>> type(from_ssl_error(refused)).__name__, str(from_ssl_error(refused))
+    ('TLSAlert', 'tls failed: the peer sent an alert: unknown ca')
+    """
+    name = getattr(error, "reason", None) or ""
+    words = name.lower().replace("_", " ")
+    kind = TLSError
+    if isinstance(error, ssl.SSLCertVerificationError):
+        kind = CertificateError
+        words = f"certificate refused: {getattr(error, 'verify_message', error)}"
+    elif "_ALERT_" in name or name in _ALERTS:
+        kind = TLSAlert
+        words = f"the peer sent an alert: {words.partition(' alert ')[2] or words}"
+    elif name in _NOT_TLS:
+        words = f"the peer does not speak TLS ({words})"
+    failure = kind(words or str(error), phase=phase, peer=peer, elapsed=elapsed)
+    failure.__cause__ = error
+    return failure
 
 
 def own_copy(error: BaseException) -> BaseException:

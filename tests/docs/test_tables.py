@@ -6,6 +6,7 @@ import builtins
 import inspect
 import re
 import socket
+import ssl
 import tomllib
 
 import pytest
@@ -57,12 +58,13 @@ def test_a_failure_is_what_its_row_says(name: str, also: str, token: str) -> Non
     standard = [
         base
         for base in kind.__mro__
-        if base.__module__ in ("builtins", "socket") and issubclass(base, OSError | EOFError)
+        if base.__module__ in ("builtins", "socket", "ssl") and issubclass(base, OSError | EOFError)
     ]
     if also == "-":
         assert standard == []
     else:
-        known = socket.gaierror if also == "socket.gaierror" else getattr(builtins, also)
+        module, _, plain = also.rpartition(".")
+        known = getattr({"": builtins, "socket": socket, "ssl": ssl}[module], plain)
         # The most special one is named.
         assert standard[0] is known
 

@@ -17,6 +17,8 @@ cdef class Output:
     cdef int append(self, const char* data, Py_ssize_t size) except -1
     cdef int append_bytes(self, bytes data) except -1
     cdef Py_ssize_t send(self, int descriptor) noexcept
+    cdef Py_ssize_t first_piece(self, char** where) noexcept
+    cdef void drop(self, Py_ssize_t size) noexcept
     cdef int clear(self) noexcept
 
 

@@ -115,8 +115,39 @@ cdef class Output:
             message.msg_iovlen = number
             taken = sendmsg(descriptor, &message, MSG_NOSIGNAL)
         if taken > 0:
-            drop(self, taken)
+            self.drop(taken)
         return taken
+
+    cdef Py_ssize_t first_piece(self, char** where) noexcept:
+        # What comes first and lies in one place.
+        cdef Chunk* chunk = &self.chunks[self.first]
+        while chunk.start == chunk.end:
+            chunk += 1
+        where[0] = chunk.data + chunk.start
+        return chunk.end - chunk.start
+
+    cdef void drop(self, Py_ssize_t size) noexcept:
+        # So many bytes, from the first on, are done with.
+        cdef Chunk* chunk
+        cdef Py_ssize_t length
+        self.size -= size
+        while size:
+            chunk = &self.chunks[self.first]
+            length = chunk.end - chunk.start
+            if size < length:
+                chunk.start += size
+                return
+            size -= length
+            if self.count == 1 and chunk.owner == NULL and chunk.capacity == BLOCK:
+                # The last block stays for the next write.
+                chunk.start = 0
+                chunk.end = 0
+                self.chunks[0] = chunk[0]
+                self.first = 0
+                return
+            drop_chunk(self)
+        if self.count == 0:
+            self.first = 0
 
     cdef int clear(self) noexcept:
         while self.count:
@@ -153,29 +184,6 @@ cdef void drop_chunk(Output output) noexcept:
         free(chunk.data)
     else:
         Py_DECREF(<object>owner)
-
-
-cdef void drop(Output output, Py_ssize_t size) noexcept:
-    cdef Chunk* chunk
-    cdef Py_ssize_t length
-    output.size -= size
-    while size:
-        chunk = &output.chunks[output.first]
-        length = chunk.end - chunk.start
-        if size < length:
-            chunk.start += size
-            return
-        size -= length
-        if output.count == 1 and chunk.owner == NULL and chunk.capacity == BLOCK:
-            # The last block stays for the next write.
-            chunk.start = 0
-            chunk.end = 0
-            output.chunks[0] = chunk[0]
-            output.first = 0
-            return
-        drop_chunk(output)
-    if output.count == 0:
-        output.first = 0
 
 
 cdef Output take_output():

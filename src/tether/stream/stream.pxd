@@ -6,6 +6,7 @@ from tether.engine.engine cimport Engine
 from tether.engine.poller cimport Source
 from tether.engine.scope cimport Alarm, Scope
 from tether.engine.waiter cimport Awaiting, Waiter
+from tether.stream.layer cimport Layer
 from tether.stream.output cimport Output
 
 
@@ -40,17 +41,21 @@ cdef class Consumer(Scope):
 cdef class Stream(Source):
     cdef Consumer consumer
     cdef Output output
+    cdef Layer layer            # between the wire and the plaintext: TLS; None where there is none
     cdef Engine home            # the engine, typed: streams use its receive buffer and its lists
     cdef int descriptor
     cdef bint readable          # an edge said so, and nothing has said otherwise since
     cdef bint is_paused, at_eof, is_hung_up, in_unread, in_flushes, is_blocked, is_tcp
     cdef bint wants_drain, wants_room, lingers, is_draining, eof_told
+    cdef bint must_read         # whatever its consumer has room for: a handshake, a drain
     cdef bint resets            # an abort resets the connection
     cdef bint is_half_closed    # no more is sent once all is sent
     cdef int send_errno
     cdef Py_ssize_t write_high, write_low, read_high, drained_bytes
     cdef unsigned long long received, sent, sent_before
     cdef double heard           # when the last bytes came, on the loop's clock
+    cdef double drain_time      # seconds that the peer gets to close its side
+    cdef object eof_error       # why the end of file is none to rely on
     cdef object peer_name, failed_attempts, senders
     cdef object socket          # Python's socket, where somebody has it: then it closes the descriptor
     cdef unsigned char address[28]
@@ -77,6 +82,7 @@ cdef class Stream(Source):
     cdef int end_of_file(self) except -1
     cdef int wake_reader(self) except -1
     cdef int cannot_send(self, int number) except -1
+    cdef int drop_output(self) except -1
     cdef int tell_drained(self) except -1
     cdef int fail(self, int number, str phase) except -1
 
@@ -87,9 +93,4 @@ cdef class Outcome(Awaiting):
     cdef object message
 
 
-cdef class Taken:
-    pass
-
-
-cdef Taken TAKEN
 cdef Outcome not_taken(Stream stream, Consumer session, object message)

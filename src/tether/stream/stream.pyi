@@ -1,13 +1,14 @@
 # What Python sees of streams (stream.pyx). A test holds the two together.
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from types import TracebackType
+from ssl import SSLContext, SSLObject
 from typing import Any, Literal, TypeVar
 
 from _typeshed import ReadableBuffer
 
 from tether.engine.scope import Scope
 from tether.errors import Attempt
+from tether.stream.taken import Taken
 
 _OnData = TypeVar("_OnData", bound=Callable[[bytes], object])
 _Callback = TypeVar("_Callback", bound=Callable[[], object])
@@ -15,19 +16,6 @@ _Callback = TypeVar("_Callback", bound=Callable[[], object])
 WRITE_HIGH: int
 WRITE_LOW: int
 READ_HIGH: int
-
-class Taken(Awaitable[None]):
-    def __bool__(self) -> Literal[True]: ...
-    def __await__(self) -> Generator[Any, Any]: ...
-    # For asyncio.create_task. Typed as an awaitable all the same: nobody has to await it.
-    def send(self, value: object) -> object: ...
-    def throw(
-        self,
-        kind: type[BaseException] | BaseException,
-        value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> object: ...
-    def close(self) -> None: ...
 
 class Outcome(Awaitable[None]):
     def __bool__(self) -> Literal[False]: ...
@@ -54,3 +42,12 @@ class Stream(Scope):
     def on_drain(self, callback: _Callback) -> _Callback: ...
     def pause(self) -> None: ...
     def resume_reading(self) -> None: ...
+    def start_tls(
+        self,
+        context: SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        handshake_timeout: float | None = 10.0,
+        shutdown_timeout: float = 5.0,
+    ) -> Awaitable[SSLObject]: ...

@@ -16,26 +16,11 @@ from tether.engine.scope cimport CLOSED, CLOSING, OPEN
 from tether.engine.waiter cimport wake_all
 from tether.stream.names cimport read_address
 from tether.stream.output cimport give_output, take_output
+from tether.stream.system cimport SHUT_WR, SO_LINGER, SOL_SOCKET, iovec, linger
+from tether.stream.system cimport readv, recv, setsockopt, shutdown
+from tether.stream.taken cimport TAKEN
 
 from tether.errors import ConnectionClosed, WriteTimeout, from_errno
-
-cdef extern from "<sys/socket.h>" nogil:
-    struct linger:
-        int l_onoff
-        int l_linger
-    ssize_t recv(int fd, void* data, size_t size, int flags)
-    int shutdown(int fd, int how)
-    int setsockopt(int fd, int level, int option, const void* value, unsigned int size)
-    enum:
-        SHUT_WR
-        SOL_SOCKET
-        SO_LINGER
-
-cdef extern from "<sys/uio.h>" nogil:
-    struct iovec:
-        char* iov_base
-        size_t iov_len
-    ssize_t readv(int fd, const iovec* pieces, int count)
 
 cdef enum:
     READS_PER_TURN = 4
@@ -46,34 +31,6 @@ WRITE_LOW = 16 * 1024
 READ_HIGH = 64 * 1024
 cdef double DRAIN_SECONDS = 2.0
 cdef double SLOWEST_FLUSH = 256.0  # bytes a second that a closing stream's peer has to take
-cdef object EMPTY = iter(())
-
-
-cdef class Taken:
-    # The outcome of what was taken: true, and awaiting it is done at once.
-
-    def __bool__(self):
-        return True
-
-    def __await__(self):
-        return EMPTY
-
-    def send(self, value):
-        """As a coroutine's `send`: it is over at once."""
-        raise StopIteration
-
-    def throw(self, kind, value=None, traceback=None):
-        """As a coroutine's `throw`."""
-        raise kind if value is None else value
-
-    def close(self):
-        """As a coroutine's `close`."""
-
-    def __repr__(self):
-        return "<Outcome taken>"
-
-
-cdef Taken TAKEN = Taken()
 
 
 cdef class Outcome(Awaiting):
@@ -230,6 +187,7 @@ cdef class Stream(Source):
         self.write_high = WRITE_HIGH
         self.write_low = WRITE_LOW
         self.read_high = READ_HIGH
+        self.drain_time = DRAIN_SECONDS
 
     def __init__(self):
         raise TypeError("streams are made by tether.connect and by listeners")
@@ -348,6 +306,26 @@ cdef class Stream(Source):
         self.is_paused = False
         self.resume()
 
+    def start_tls(self, context, *, server_side=False, server_hostname=None,
+                  handshake_timeout=10.0, shutdown_timeout=5.0):
+        """Begin TLS on this stream; awaitable: the `ssl.SSLObject`, once the handshake is over.
+
+        Args:
+            context: an `ssl.SSLContext`: certificates, whom to trust, ALPN.
+            server_side: this side has the certificate.
+            server_hostname: the name that the peer's certificate has to be for.
+            handshake_timeout: seconds for the handshake; None waits for ever.
+            shutdown_timeout: seconds that the peer gets, after a close, to say goodbye as well.
+
+        Raises:
+            CertificateError, TLSAlert, TLSError: the handshake failed, and the stream closes.
+            ConnectTimeout: the peer was silent; `phase` is "tls".
+        """
+        from tether.stream.tls import start_tls  # it stands above this file
+
+        return start_tls(self, context, server_side, server_hostname, handshake_timeout,
+                         shutdown_timeout)
+
     cdef int start(self, Engine engine, int descriptor, Scope owner, bint held) except -1:
         # From here the descriptor is the stream's, whatever happens.
         self.home = engine
@@ -363,7 +341,8 @@ cdef class Stream(Source):
         return self.descriptor >= 0 and self.state == OPEN and self.send_errno == 0
 
     cdef Py_ssize_t waiting_bytes(self) noexcept:
-        return 0 if self.output is None else self.output.size
+        cdef Py_ssize_t size = 0 if self.output is None else self.output.size
+        return size if self.layer is None else size + self.layer.waiting_bytes()
 
     cdef int write(self, const char* data, Py_ssize_t size) except -1:
         if self.touch():
@@ -443,7 +422,7 @@ cdef class Stream(Source):
         cdef iovec pieces[2]
         cdef char* place = NULL
         while self.readable and self.descriptor >= 0 and not self.at_eof:
-            if self.is_draining:
+            if self.must_read:
                 room = self.home.receive_size
             elif self.state != OPEN or self.is_paused:
                 return 0
@@ -464,11 +443,14 @@ cdef class Stream(Source):
                 return self.pend()
             turns -= 1
             wanted = 0
-            if self.consumer is not None and not self.is_draining:
+            if self.consumer is not None and not self.must_read:
                 wanted = self.consumer.target(&place)
                 if self.state != OPEN:
                     return 0
-            if wanted:
+            if self.layer is not None:
+                size = self.layer.pull(place if wanted else self.home.receive, wanted or room)
+                room = size - wanted  # it knows by itself when the wire is empty
+            elif wanted:
                 pieces[0].iov_base = place
                 pieces[0].iov_len = wanted
                 pieces[1].iov_base = self.home.receive
@@ -543,6 +525,8 @@ cdef class Stream(Source):
             shut(self)
         elif self.send_errno:
             self.fail(self.send_errno, "send")
+        elif self.eof_error is not None and not self.inbox:
+            self.start_abort(self.eof_error)
         elif self.consumer is not None:
             self.consumer.eof()
         elif self.eof_callback is not None:
@@ -560,10 +544,13 @@ cdef class Stream(Source):
         self.in_flushes = False
         if self.descriptor < 0 or self.is_blocked:
             return 0
-        if self.output is None:
+        if self.output is None and self.layer is None:
             return self.all_sent() if self.wants_room or self.is_half_closed else 0
-        while self.output.size:
-            taken = self.output.send(self.descriptor)
+        while self.output.size if self.layer is None else self.layer.can_send():
+            if self.layer is None:
+                taken = self.output.send(self.descriptor)
+            else:
+                taken = self.layer.send(self.descriptor)
             if taken >= 0:
                 self.sent += taken
             elif errno == EAGAIN:
@@ -573,12 +560,12 @@ cdef class Stream(Source):
             elif errno != EINTR:
                 self.cannot_send(errno)
                 return 0
-        if self.output.size == 0:
+        if self.output is not None and self.output.size == 0:
             give_output(self.output)
             self.output = None
         if self.wants_drain and self.waiting_bytes() <= self.write_low:
             self.tell_drained()
-        if self.output is None:
+        if not self.waiting_bytes():
             self.all_sent()
         return 0
 
@@ -595,12 +582,12 @@ cdef class Stream(Source):
     cdef int end_sending(self) except -1:
         # The end of file, once all is sent; the other direction goes on.
         self.is_half_closed = True
-        return self.flush() if self.output is None else 0
+        return 0 if self.waiting_bytes() else self.flush()
 
     cdef int cannot_send(self, int number) except -1:
         # What the peer said before it left may still be there to read: it says why.
         self.send_errno = number
-        self.output = None
+        self.drop_output()
         if self.state != OPEN or self.at_eof:
             return self.fail(number, "send")
         self.is_hung_up = True
@@ -610,6 +597,10 @@ cdef class Stream(Source):
         if self.is_paused:
             return self.fail(number, "send")
         return self.pend()
+
+    cdef int drop_output(self) except -1:
+        self.output = None
+        return 0 if self.layer is None else self.layer.drop()
 
     cdef int tell_drained(self) except -1:
         cdef list senders = self.senders
@@ -636,6 +627,8 @@ cdef class Stream(Source):
         if senders is not None:
             wake_all(senders)
         self.wake_reader()
+        if self.layer is not None:
+            self.layer.closing()
         self.data_callback = None
         self.eof_callback = None
         self.drain_callback = None
@@ -649,16 +642,15 @@ cdef class Stream(Source):
         self.flush()
         if self.is_released:
             return 0
-        if self.output is None:
+        if not self.waiting_bytes():
             finish_sending(self)
-        else:
-            if self.linger_time >= 0:
-                self.sent_before = self.sent
-                self.finish_alarm = self.set_alarm(self.linger_time, FLUSH_DEADLINE)
+        elif self.linger_time >= 0:
+            self.sent_before = self.sent
+            self.finish_alarm = self.set_alarm(self.linger_time, FLUSH_DEADLINE)
         return 0
 
     cdef int on_abort(self) except -1:
-        self.output = None
+        self.drop_output()
         if self.is_finishing:
             shut(self)
         return 0
@@ -683,6 +675,7 @@ cdef class Stream(Source):
 
     cdef int on_closed(self) except -1:
         self.inbox = None
+        self.layer = None
         return 0
 
     cdef int forsake(self) except -1:
@@ -702,13 +695,16 @@ cdef int finish_sending(Stream stream) except -1:
     # and could destroy what it has not read yet: its rest is read and dropped first.
     if stream.is_released or stream.is_draining:
         return 0
+    if stream.layer is not None and stream.layer.finish():
+        return stream.flush()  # its last word goes out first; then this is asked again
     if stream.finish_alarm is not None:
         stream.drop_alarm(stream.finish_alarm)
         stream.finish_alarm = None
     if not stream.lingers or stream.at_eof or shutdown(stream.descriptor, SHUT_WR) != 0:
         return shut(stream)
     stream.is_draining = True
-    stream.finish_alarm = stream.set_alarm(DRAIN_SECONDS, DRAIN_DEADLINE)
+    stream.must_read = True
+    stream.finish_alarm = stream.set_alarm(stream.drain_time, DRAIN_DEADLINE)
     stream.readable = True
     return stream.pend()
 
@@ -721,7 +717,7 @@ cdef int shut(Stream stream) except -1:
     if stream.finish_alarm is not None:
         stream.drop_alarm(stream.finish_alarm)
         stream.finish_alarm = None
-    stream.output = None
+    stream.drop_output()
     if descriptor >= 0:
         stream.descriptor = -1
         stream.home.poller_.unwatch(descriptor)
@@ -750,7 +746,9 @@ cdef class Reading(Awaiting):
         cdef Py_ssize_t have = 0 if stream.inbox is None else len(stream.inbox)
         if have >= (self.size if self.exactly else 1):
             return True
-        if stream.at_eof:
+        if stream.at_eof and stream.eof_error is not None and stream.state == OPEN:
+            stream.start_abort(stream.eof_error)
+        elif stream.at_eof and stream.eof_error is None:
             if self.exactly and self.size:
                 raise ConnectionClosed(
                     f"end of file after {have} of {self.size} bytes",

@@ -7,7 +7,8 @@ from _typeshed import ReadableBuffer
 
 from tether.engine.scope import Scope
 from tether.http.connection import Request
-from tether.stream.stream import Outcome, Taken
+from tether.stream.stream import Outcome
+from tether.stream.taken import Taken
 
 _OnMessage = TypeVar("_OnMessage", bound=Callable[[Any], object])
 _Callback = TypeVar("_Callback", bound=Callable[[], object])

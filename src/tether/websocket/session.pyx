@@ -19,7 +19,8 @@ from tether.engine.scope cimport CLOSED, CLOSING, OPEN, Scope
 from tether.engine.waiter cimport wake_all
 from tether.http.connection cimport upgrade
 from tether.stream.limits cimport count, seconds
-from tether.stream.stream cimport TAKEN, not_taken
+from tether.stream.stream cimport not_taken
+from tether.stream.taken cimport TAKEN
 from tether.websocket.frames cimport (
     BINARY,
     CLOSE,

@@ -1,0 +1,52 @@
+# TLS as a layer of a stream. Knows streams and sessions; what encrypts is the session's business.
+
+from tether.engine.members cimport Work
+from tether.stream.layer cimport Layer
+from tether.stream.output cimport Output
+from tether.stream.session cimport Session
+from tether.stream.stream cimport Stream
+
+
+cdef enum Phase:
+    SHAKING = 0     # the handshake goes on
+    READY = 1       # plaintext flows
+    BROKEN_OFF = 2  # nothing is encrypted any more
+
+
+cdef class Tls(Layer)
+
+
+cdef class Deadline(Work):
+    cdef Tls layer
+
+
+cdef class Tls(Layer):
+    cdef Stream stream
+    cdef Session session
+    cdef Tls below           # where this is TLS inside of TLS: the layer that was there before
+    cdef Output plain        # what the layer above wants encrypted; the top one takes the stream's
+    cdef Output wire         # what the system has not taken yet
+    cdef Phase phase
+    cdef bint is_tcp, has_said_goodbye
+    cdef bint has_lost_peer  # the wire ended without a goodbye
+    cdef bint waits          # there is plaintext that cannot be encrypted before the peer spoke
+    cdef char* own_stage     # where a layer above another receives
+    cdef double began, handshake_time, shutdown_time
+    cdef Deadline deadline
+    cdef list waiters
+    cdef int begin(self, Stream stream, object context, bint server_side, object hostname,
+                   double handshake_time, double shutdown_time) except -1
+    cdef int shake(self) except -1
+    cdef Py_ssize_t pull_handshake(self, char* where, Py_ssize_t room) except -2
+    cdef Py_ssize_t receive(self, char* where, Py_ssize_t room) except -2
+    cdef Py_ssize_t seal(self, const char** sealed) except -2
+    cdef int write(self, const char* data, Py_ssize_t size) except -1
+    cdef int collect(self) except -1
+    cdef int drop_plain(self) except -1
+    cdef int drop_deadline(self) except -1
+    cdef int broken(self, object error, str phase) except -1
+    # What a kind of TLS may do otherwise:
+    cdef int established(self) except -1
+    cdef int late(self) except -1
+    cdef int truncated(self) except -1
+    cdef object cause_of(self, object error, str phase)

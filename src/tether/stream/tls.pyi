@@ -1,0 +1,18 @@
+# What Python sees of TLS (tls.pyx): `Stream.start_tls` is the way in.
+
+from collections.abc import Awaitable
+from ssl import SSLContext, SSLObject
+
+from tether.stream.stream import Stream
+
+WAYS: tuple[str, ...]
+
+def start_tls(
+    stream: Stream,
+    context: SSLContext,
+    server_side: bool,
+    server_hostname: str | None,
+    handshake_timeout: float | None,
+    shutdown_timeout: float,
+) -> Awaitable[SSLObject]: ...
+def choose(name: str | None = None) -> str: ...
