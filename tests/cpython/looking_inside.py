@@ -46,6 +46,14 @@ LOOKING_INSIDE = [
         "listens on a mock of a socket, which has no descriptor, and wants the selector's error",
     ),
     Inside(
+        "test_ssl.TestSSL.test_flush_before_shutdown",
+        "looks the `SSLObject` up in `_ssl_protocol` of the transport",
+    ),
+    Inside(
+        "test_ssl.TestSSL.test_remote_shutdown_receives_trailing_data",
+        "writes through the transport's `_test__append_write_backlog`",
+    ),
+    Inside(
         f"{UNIX}.SelectorEventLoopUnixSockSendfileTests.test_sock_sendfile_blocking_error",
         "looks the socket up in `_selector`",
     ),

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import selectors
 import socket
+import ssl
 from asyncio import SelectorEventLoop, constants
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar, TypeVarTuple, Unpack
@@ -16,6 +17,7 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack
 from tether.aio.opening import open_transport
 from tether.aio.sendfile import send_file
 from tether.aio.serving import start_serving
+from tether.aio.tls_transport import TlsTransport, open_tls_transport, upgrade_transport
 from tether.aio.transport import SocketTransport
 from tether.engine.engine import Engine
 from tether.engine.scope import DEFAULT_LINGER
@@ -127,6 +129,77 @@ class Loop(Engine, SelectorEventLoop):
         self._ensure_fd_no_transport(sock)
         return open_transport(self, sock, protocol, waiter, extra, server)
 
+    def _make_ssl_transport(
+        self,
+        rawsock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: ssl.SSLContext | bool | None,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        extra: dict[str, Any] | None = None,
+        server: asyncio.AbstractServer | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> TlsTransport:
+        self._ensure_fd_no_transport(rawsock)
+        return open_tls_transport(
+            self,
+            rawsock,
+            protocol,
+            sslcontext,
+            waiter,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            extra=extra,
+            server=server,
+            handshake_timeout=ssl_handshake_timeout,
+            shutdown_timeout=ssl_shutdown_timeout,
+        )
+
+    async def start_tls(
+        self,
+        transport: Any,  # an `asyncio.Transport`; tether's native ones cannot inherit from it
+        protocol: asyncio.BaseProtocol,
+        sslcontext: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> Any:
+        """See `asyncio.loop.start_tls`. The former transport is closed, the new one goes on."""
+        if type(transport) not in (SocketTransport, TlsTransport) or not isinstance(
+            sslcontext, ssl.SSLContext
+        ):
+            return await super().start_tls(
+                transport,
+                protocol,
+                sslcontext,
+                server_side=server_side,
+                server_hostname=server_hostname,
+                ssl_handshake_timeout=ssl_handshake_timeout,
+                ssl_shutdown_timeout=ssl_shutdown_timeout,
+            )
+        waiter: asyncio.Future[None] = self.create_future()
+        upgraded = upgrade_transport(
+            transport,
+            protocol,
+            sslcontext,
+            waiter,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            handshake_timeout=ssl_handshake_timeout,
+            shutdown_timeout=ssl_shutdown_timeout,
+        )
+        try:
+            await waiter
+        except BaseException:
+            upgraded.close()
+            raise
+        return upgraded
+
     def _start_serving(
         self,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
@@ -137,18 +210,15 @@ class Loop(Engine, SelectorEventLoop):
         ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
         ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
     ) -> None:
-        if sslcontext is not None:
-            super()._start_serving(  # type: ignore[misc]
-                protocol_factory,
-                sock,
-                sslcontext,
-                server,
-                backlog,
-                ssl_handshake_timeout,
-                ssl_shutdown_timeout,
-            )
-        else:
-            self._listeners[sock] = start_serving(self, protocol_factory, sock, server)
+        self._listeners[sock] = start_serving(
+            self,
+            protocol_factory,
+            sock,
+            server,
+            sslcontext,
+            ssl_handshake_timeout,
+            ssl_shutdown_timeout,
+        )
 
     def _stop_serving(self, sock: socket.socket) -> None:
         listener = self._listeners.pop(sock, None)

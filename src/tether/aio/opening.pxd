@@ -5,5 +5,9 @@ from tether.engine.engine cimport Engine
 from tether.stream.stream cimport Stream
 
 
-cdef SocketTransport accept_transport(
-    Engine engine, Stream stream, object protocol, object server, object context)
+cdef int prepare(SocketTransport transport, Engine engine, object protocol, object server,
+                 object context) except -1
+cdef int accept_transport(SocketTransport transport, Engine engine, Stream stream,
+                          object protocol, object server, object context) except -1
+cdef int connect_transport(SocketTransport transport, Engine engine, object sock, object protocol,
+                           object extra, object server) except -1

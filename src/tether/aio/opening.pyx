@@ -48,11 +48,15 @@ cdef int fit(Stream stream) except -1:
     return 0
 
 
-cdef SocketTransport accept_transport(
-    Engine engine, Stream stream, object protocol, object server, object context
-):
+cdef int accept_transport(
+    SocketTransport transport,
+    Engine engine,
+    Stream stream,
+    object protocol,
+    object server,
+    object context,
+) except -1:
     # The transport of a connection that a listener accepted; `begin` starts it.
-    cdef SocketTransport transport = SocketTransport.__new__(SocketTransport)
     cdef unsigned int size = sizeof(transport.local)
     prepare(transport, engine, protocol, server, context)
     transport.take_stream(stream)
@@ -62,17 +66,18 @@ cdef SocketTransport accept_transport(
     else:
         stream.socket = socket.socket(fileno=stream.descriptor)
         describe_socket(transport, stream.socket)
-    return transport
+    return 0
 
 
-def open_transport(Engine engine, sock, protocol, waiter=None, extra=None, server=None):
-    """A started transport over a connected, non-blocking socket, which it owns from now on."""
-    cdef SocketTransport transport = SocketTransport.__new__(SocketTransport)
+cdef int connect_transport(
+    SocketTransport transport, Engine engine, object sock, object protocol, object extra,
+    object server,
+) except -1:
+    # The transport of a connected, non-blocking socket, which it owns from now on.
     cdef Stream stream = Stream.__new__(Stream)
     stream.is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
     stream.socket = sock
     prepare(transport, engine, protocol, server, PyContext_CopyCurrent())
-    transport.waiter = waiter
     transport.extra = dict(extra) if extra else None
     describe_socket(transport, sock)
     try:
@@ -84,7 +89,14 @@ def open_transport(Engine engine, sock, protocol, waiter=None, extra=None, serve
     stream.consumer = transport
     transport.stream = stream
     stream.peer_name = f"{transport.extra['peername']}"
-    fit(stream)
+    return fit(stream)
+
+
+def open_transport(Engine engine, sock, protocol, waiter=None, extra=None, server=None):
+    """A started transport over a connected, non-blocking socket, which it owns from now on."""
+    cdef SocketTransport transport = SocketTransport.__new__(SocketTransport)
+    connect_transport(transport, engine, sock, protocol, extra, server)
+    transport.waiter = waiter
     transport.begin()
     return transport
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 
 from tether.engine.engine import Engine
@@ -12,4 +13,7 @@ def start_serving(
     factory: Callable[[], asyncio.BaseProtocol],
     sock: socket.socket,
     server: asyncio.AbstractServer | None,
+    tls_context: ssl.SSLContext | None = None,
+    handshake_timeout: float | None = None,
+    shutdown_timeout: float | None = None,
 ) -> Listener: ...

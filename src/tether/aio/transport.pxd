@@ -24,3 +24,10 @@ cdef class SocketTransport(Consumer):
     cdef int after_write(self) except -1
     cdef int borrow(self) except -1
     cdef int give_back(self, Py_ssize_t size) except -1
+
+
+cdef class Begun(Work):
+    cdef SocketTransport transport
+
+
+cdef Begun begun(SocketTransport transport)

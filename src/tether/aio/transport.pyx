@@ -473,7 +473,6 @@ cdef class SocketTransport(Consumer):
 
 cdef class Begun(Work):
     # After `connection_made` whoever waits for the connection wakes; reading starts after him.
-    cdef SocketTransport transport
 
     cdef int run(self) except -1:
         cdef SocketTransport transport = self.transport
