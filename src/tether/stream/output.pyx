@@ -3,6 +3,7 @@
 #
 # An idle stream has no output at all: emptied ones go back to a small pool with one block each.
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.ref cimport Py_DECREF, Py_INCREF
@@ -35,6 +36,7 @@ cdef Output spare = None
 cdef int spares = 0
 
 
+@cython.no_gc  # a spare one refers to the next: no cycle, and nothing for the collector
 cdef class Output:
     """Bytes waiting to be sent, in order."""
 
