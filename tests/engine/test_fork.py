@@ -69,6 +69,33 @@ def test_using_the_parents_loop_in_the_child_raises(loop: tether.Loop, use: str)
     peer.close()
 
 
+@pytest.mark.parametrize("use", ["write", "abort", "close", "close of the loop"])
+def test_the_parents_asyncio_transport_goes_on_whatever_the_child_does(
+    loop: tether.Loop, use: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        host, port = listening.getsockname()
+        transport, _ = loop.run_until_complete(loop.create_connection(asyncio.Protocol, host, port))
+        peer = listening.accept()[0]
+    uses: dict[str, Callable[[], object]] = {
+        "write": lambda: transport.write(b"child"),
+        "abort": transport.abort,
+        "close": transport.close,
+        "close of the loop": loop.close,
+    }
+    transport.write(b"parent")  # still to be sent when it forks
+    said = in_child(uses[use])
+    assert (said == "None") == (use != "write")
+    loop.run_once(block=False)
+    transport.write(b" again")
+    loop.run_once(block=False)
+    assert peer.recv(12, socket.MSG_WAITALL) == b"parent again"
+    transport.close()
+    loop.run_once()
+    assert peer.recv(100) == b""
+    peer.close()
+
+
 def test_a_child_makes_a_loop_of_its_own(loop: tether.Loop) -> None:
     async def main() -> str:
         await asyncio.sleep(0.001)

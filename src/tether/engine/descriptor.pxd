@@ -26,6 +26,7 @@ cdef class Descriptor(Source):
     cdef int number
     cdef bint is_edge
     cdef list watchers
+    cdef Watcher only      # where there is one: it is told without a look at the list
     cdef int tell_poller(self) except -1
     cdef int remove(self, Watcher watcher) except -1
 

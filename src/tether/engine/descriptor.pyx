@@ -40,12 +40,11 @@ cdef class Descriptor(Source):
     """A descriptor that belongs to somebody else, and all who watch it."""
 
     cdef int on_event(self, uint32_t what) except -1:
-        cdef list watchers = self.watchers
-        cdef Watcher watcher
-        if len(watchers) == 1:
-            return tell(<Watcher>watchers[0], what)
+        cdef Watcher watcher = self.only
+        if watcher is not None:
+            return tell(watcher, what)
         # Those who are there now: one that a callback adds hears of what happens from then on.
-        for watcher in tuple(watchers):
+        for watcher in tuple(self.watchers):
             tell(watcher, what)
         return 0
 
@@ -59,12 +58,14 @@ cdef class Descriptor(Source):
             watcher.leave()
             watcher.replaced()
         self.watchers.clear()
+        self.only = None
         return True
 
     cdef int tell_poller(self) except -1:
         # GONE where the number means another file by now.
         cdef uint32_t interest = EDGE if self.is_edge else 0
         cdef Watcher watcher
+        self.only = self.watchers[0] if len(self.watchers) == 1 else None
         for watcher in self.watchers:
             interest |= watcher.interest
         return self.poller.watch(self.number, self, interest)
@@ -75,6 +76,7 @@ cdef class Descriptor(Source):
             return 0
         watchers.remove(watcher)
         if not watchers:
+            self.only = None
             self.poller.unwatch(self.number)
         elif self.tell_poller() == GONE:
             replace(self)

@@ -1,9 +1,5 @@
 # How late the loop is. Knows seconds only.
 
-cdef enum:
-    WEIGHT = 32  # of the samples so far against the new one, in the mean
-
-
 cdef class Lag:
     """How late a loop is, in seconds: one sample for each pass, none while it sleeps.
 
@@ -14,15 +10,6 @@ cdef class Lag:
     `last` is the latest sample, `max` the largest, `mean` the exponential average of about the last
     32, `total` the sum of all, and `samples` how many there were.
     """
-
-    cdef int note(self, double seconds) except -1:
-        self.last = seconds
-        self.total += seconds
-        self.samples += 1
-        if seconds > self.max:
-            self.max = seconds
-        self.mean += (seconds - self.mean) / min(self.samples, <unsigned long long>WEIGHT)
-        return 0
 
     def clear(self):
         """Begin anew, all at 0."""

@@ -35,7 +35,6 @@ cdef class Passes(Dispatcher):
     cdef int read_unread(self) except -1
     cdef int flush_all(self) except -1
     cdef int run_queue(self, Ready queue, unsigned long long* counter) except -1
-    cdef int run_item(self, object item) except -1
     cdef int run_timed(self, object item) except -1
     cdef int serve_timed(self, Source source, unsigned int what) except -1
     cdef int tell_hooks(self, tuple hooks, object argument) except -1

@@ -13,6 +13,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pythread cimport PyThread_get_thread_ident
 
 from tether.engine.hooks cimport Hook
+from tether.engine.lag cimport note
 from tether.engine.poller cimport Event, Slot
 from tether.engine.waiter cimport Waiter
 from tether.engine.work cimport Handle
@@ -93,14 +94,14 @@ cdef class Passes(Dispatcher):
         try:
             timeout = self.timeout()
             if timeout != 0 and self.busy_since:
-                self.lag_.note(max(self.clock() - self.busy_since, self.late))
+                note(self.lag_, max(self.clock() - self.busy_since, self.late))
                 self.busy_since = 0
             self.poller_.poll(timeout)
         finally:
             self.is_sleeping = False
         self.now = self.clock()
         if self.busy_since:
-            self.lag_.note(max(self.now - self.busy_since, self.late))
+            note(self.lag_, max(self.now - self.busy_since, self.late))
         self.busy_since = self.now
         self.late = 0
         if self.checks is not None:
@@ -202,33 +203,11 @@ cdef class Passes(Dispatcher):
             if self._debug:
                 self.run_timed(queue.pop())
             else:
-                self.run_item(queue.pop())
+                run_item(self, queue.pop())
             if self.flushes.count >= self.flush_every:
                 self.flush_all()
             if self.is_limited and is_spent(self, served, began):
                 break
-        return 0
-
-    cdef int run_item(self, object item) except -1:
-        cdef Work work
-        if isinstance(item, Handle):
-            work = <Work>item
-            if not work.is_cancelled:
-                self.depth = 1
-                try:
-                    work.run()
-                finally:
-                    self.depth = 0
-        elif isinstance(item, Work):
-            work = <Work>item
-            if not work.is_cancelled:
-                work.run()
-        elif not item._cancelled:
-            self.depth = 1
-            try:
-                item._run()
-            finally:
-                self.depth = 0
         return 0
 
     cdef int run_timed(self, object item) except -1:
@@ -243,7 +222,7 @@ cdef class Passes(Dispatcher):
         self._current_handle = item if is_handle else None
         self.depth = 1  # whom it wakes is queued, and named by itself
         try:
-            self.run_item(item)
+            run_item(self, item)
         finally:
             self.depth = 0
             self._current_handle = None
@@ -271,6 +250,29 @@ cdef class Passes(Dispatcher):
         for hook in hooks:
             hook.tell(argument)
         return 0
+
+
+cdef inline int run_item(Passes passes, object item) except -1:
+    cdef Work work
+    if isinstance(item, Handle):
+        work = <Work>item
+        if not work.is_cancelled:
+            passes.depth = 1
+            try:
+                work.run()
+            finally:
+                passes.depth = 0
+    elif isinstance(item, Work):
+        work = <Work>item
+        if not work.is_cancelled:
+            work.run()
+    elif not item._cancelled:
+        passes.depth = 1
+        try:
+            item._run()
+        finally:
+            passes.depth = 0
+    return 0
 
 
 cdef inline bint is_spent(Passes passes, Py_ssize_t served, double began) except -1:

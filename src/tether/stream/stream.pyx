@@ -361,6 +361,8 @@ cdef class Stream(Source):
 
     cdef int touch(self) except -1:
         # There will be something to flush; 0 where the stream takes no more.
+        if self.home.is_inherited:
+            raise self.home.refusal()  # in a forked child nobody would send it
         if not self.can_write():
             return 0
         if self.output is None:
@@ -542,7 +544,7 @@ cdef class Stream(Source):
     cdef int flush(self) except -1:
         cdef Py_ssize_t taken
         self.in_flushes = False
-        if self.descriptor < 0 or self.is_blocked:
+        if self.descriptor < 0 or self.is_blocked or self.home.is_inherited:
             return 0
         if self.output is None and self.layer is None:
             return self.all_sent() if self.wants_room or self.is_half_closed else 0
@@ -679,11 +681,9 @@ cdef class Stream(Source):
         return 0
 
     cdef int forsake(self) except -1:
-        # Without shutdown and without SO_LINGER: the parent's connection goes on.
-        if self.descriptor >= 0:
-            close_descriptor(self.descriptor)
-            self.descriptor = -1
-        return 0
+        # Without SO_LINGER, which the parent's descriptor shares: its connection goes on.
+        self.resets = False
+        return shut(self)
 
     def __dealloc__(self):
         if self.descriptor >= 0 and self.socket is None:
