@@ -1,18 +1,14 @@
-"""Names to addresses, with a deadline that holds. Knows the system's resolver, no socket.
-
-The system's resolver blocks and cannot be interrupted. Each lookup has a daemon thread of its own,
-so that a silent name server holds neither the caller past the deadline nor the process at exit.
-"""
+"""Names to addresses, with a deadline that holds. Knows the system's resolver, no socket."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from typing import Any
 
 from tether.errors import ResolveError, ResolveTimeout
 from tether.stream.address import literal
+from tether.stream.lookups import look_up
 
 Address = tuple[int, Any]
 
@@ -36,13 +32,10 @@ async def resolve(host: str, port: int, *, timeout: float | None, peer: str) -> 
         return [(family, where)]
     loop = asyncio.get_running_loop()
     started = loop.time()
-    answer: asyncio.Future[list[Any]] = loop.create_future()
-    threading.Thread(
-        target=_look_up, args=(loop, answer, host, port), name=f"resolve {host}", daemon=True
-    ).start()
     try:
-        async with asyncio.timeout(timeout):
-            found = await answer
+        found = await look_up(
+            socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM, timeout=timeout
+        )
     except TimeoutError:
         elapsed = loop.time() - started
         raise ResolveTimeout(phase="resolve", peer=peer, elapsed=elapsed) from None
@@ -75,29 +68,3 @@ def interleave(addresses: list[Address]) -> list[Address]:
         if others:
             mixed.append(others.pop(0))
     return mixed
-
-
-def _look_up(
-    loop: asyncio.AbstractEventLoop, answer: asyncio.Future[list[Any]], host: str, port: int
-) -> None:
-    result: list[Any] = []
-    failure: BaseException | None = None
-    try:
-        result = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, ValueError) as error:
-        failure = error
-    try:
-        loop.call_soon_threadsafe(_settle, answer, result, failure)
-    except RuntimeError:
-        return  # the loop is closed: nobody waits any more
-
-
-def _settle(
-    answer: asyncio.Future[list[Any]], result: list[Any], failure: BaseException | None
-) -> None:
-    if answer.done():
-        return
-    if failure is not None:
-        answer.set_exception(failure)
-    else:
-        answer.set_result(result)
