@@ -14,9 +14,14 @@ from asyncio import SelectorEventLoop, constants
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from tether.aio import child
+from tether.aio.datagram import DatagramTransport
 from tether.aio.opening import open_transport
+from tether.aio.pipes import ReadPipeTransport, WritePipeTransport
+from tether.aio.resolving import RESOLVE_TIMEOUT, get_address_info, get_name_info
 from tether.aio.sendfile import send_file
 from tether.aio.serving import start_serving
+from tether.aio.subprocess import start_subprocess
 from tether.aio.tls_transport import TlsTransport, open_tls_transport, upgrade_transport
 from tether.aio.transport import SocketTransport
 from tether.engine.engine import Engine
@@ -60,6 +65,8 @@ class Loop(Engine, SelectorEventLoop):
             limit.
         max_callbacks: how many of each kind are served in one pass; None, the default, for no
             limit.
+        resolve_timeout: seconds until a lookup of a name fails with `ResolveTimeout`, None to wait
+            for as long as the system's resolver does (default 30).
 
     >>> import asyncio, tether
     >>> async def main():
@@ -79,7 +86,9 @@ class Loop(Engine, SelectorEventLoop):
         flush_every: int = 32,
         max_dispatch: float | None = None,
         max_callbacks: int | None = None,
+        resolve_timeout: float | None = RESOLVE_TIMEOUT,
     ) -> None:
+        self.resolve_timeout = resolve_timeout
         Engine.__init__(
             self,
             poller=poller,
@@ -222,15 +231,46 @@ class Loop(Engine, SelectorEventLoop):
 
     def _stop_serving(self, sock: socket.socket) -> None:
         listener = self._listeners.pop(sock, None)
+        # From 3.13 on this also removes the file of a Unix socket.
+        super()._stop_serving(sock)  # type: ignore[misc]
         if listener is not None:
             listener.close()
-        else:
-            super()._stop_serving(sock)  # type: ignore[misc]
 
     async def _sendfile_native(
         self, transp: SocketTransport, file: Any, offset: int, count: int | None
     ) -> int:
         return await send_file(transp, file, offset, count)
+
+    async def getaddrinfo(
+        self,
+        host: Any,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 asyncio's name
+        proto: int = 0,
+        flags: int = 0,
+    ) -> Any:
+        """As asyncio's, but a silent name server holds neither the process nor an executor."""
+        return await get_address_info(self, host, port, family, type, proto, flags)
+
+    async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> Any:
+        """As asyncio's, but a silent name server holds neither the process nor an executor."""
+        return await get_name_info(self, sockaddr, flags)
+
+    def _make_datagram_transport(self, *args: Any, **kwargs: Any) -> DatagramTransport:
+        return DatagramTransport(self, *args, **kwargs)
+
+    def _make_read_pipe_transport(self, *args: Any, **kwargs: Any) -> ReadPipeTransport:
+        return ReadPipeTransport(self, *args, **kwargs)
+
+    def _make_write_pipe_transport(self, *args: Any, **kwargs: Any) -> WritePipeTransport:
+        return WritePipeTransport(self, *args, **kwargs)
+
+    async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
+        if child.SUPPORTED:
+            return await start_subprocess(self, *args, **kwargs)
+        return await super()._make_subprocess_transport(*args, **kwargs)  # type: ignore[misc]
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:

@@ -19,6 +19,7 @@ cdef class Output:
     cdef Py_ssize_t send(self, int descriptor) noexcept
     cdef Py_ssize_t first_piece(self, char** where) noexcept
     cdef void drop(self, Py_ssize_t size) noexcept
+    cdef Py_ssize_t write(self, int descriptor) noexcept
     cdef int clear(self) noexcept
 
 

@@ -14,6 +14,7 @@ cdef extern from "<sys/uio.h>" nogil:
     struct iovec:
         void* iov_base
         size_t iov_len
+    ssize_t writev(int fd, const iovec* pieces, int count)
 
 cdef extern from "<sys/socket.h>" nogil:
     struct msghdr:
@@ -102,19 +103,15 @@ cdef class Output:
         cdef iovec vectors[VECTORS]
         cdef msghdr message
         cdef Chunk* chunk = &self.chunks[self.first]
-        cdef Py_ssize_t taken, index, number
+        cdef Py_ssize_t taken
         if self.count == 1:
             taken = c_send(
                 descriptor, chunk.data + chunk.start, chunk.end - chunk.start, MSG_NOSIGNAL
             )
         else:
-            number = min(self.count, <Py_ssize_t>VECTORS)
-            for index in range(number):
-                vectors[index].iov_base = chunk[index].data + chunk[index].start
-                vectors[index].iov_len = chunk[index].end - chunk[index].start
             memset(&message, 0, sizeof(message))
             message.msg_iov = vectors
-            message.msg_iovlen = number
+            message.msg_iovlen = gather(self, vectors)
             taken = sendmsg(descriptor, &message, MSG_NOSIGNAL)
         if taken > 0:
             self.drop(taken)
@@ -151,12 +148,29 @@ cdef class Output:
         if self.count == 0:
             self.first = 0
 
+    cdef Py_ssize_t write(self, int descriptor) noexcept:
+        # The same for what is no socket.
+        cdef iovec vectors[VECTORS]
+        cdef Py_ssize_t taken = writev(descriptor, vectors, <int>gather(self, vectors))
+        if taken > 0:
+            self.drop(taken)
+        return taken
+
     cdef int clear(self) noexcept:
         while self.count:
             drop_chunk(self)
         self.first = 0
         self.size = 0
         return 0
+
+
+cdef Py_ssize_t gather(Output output, iovec* vectors) noexcept:
+    cdef Chunk* chunk = &output.chunks[output.first]
+    cdef Py_ssize_t index, number = min(output.count, <Py_ssize_t>VECTORS)
+    for index in range(number):
+        vectors[index].iov_base = chunk[index].data + chunk[index].start
+        vectors[index].iov_len = chunk[index].end - chunk[index].start
+    return number
 
 
 cdef Chunk* add_chunk(Output output) except NULL:
