@@ -29,6 +29,7 @@ BASE = "asyncio.base_events.BaseEventLoop"
 HANDLE = "asyncio.events.Handle"
 TIMER = "asyncio.events.TimerHandle"
 SERVER = "asyncio.base_events.Server"
+CHILD = "asyncio.base_subprocess.BaseSubprocessTransport"
 TRANSPORT = "asyncio.selector_events._SelectorSocketTransport"
 #: Set by the base loop's `__init__`.
 MADE = "a loop that was made"
@@ -48,6 +49,7 @@ NAMES = {
     "_cancelled": HANDLE,
     "_check_callback": BASE,
     "_check_closed": BASE,
+    "_check_proc": CHILD,
     "_check_thread": BASE,
     "_closed": MADE,
     "_csock": MADE,
@@ -57,9 +59,15 @@ NAMES = {
     "_ensure_fd_no_transport": LOOP,
     "_format_callback_source": "asyncio.format_helpers",
     "_format_handle": "asyncio.base_events",
+    "_getaddrinfo_debug": BASE,
     "_loop": HANDLE,
+    "_make_datagram_transport": BASE,
+    "_make_read_pipe_transport": BASE,
     "_make_socket_transport": BASE,
     "_make_ssl_transport": BASE,
+    "_make_subprocess_transport": BASE,
+    "_make_write_pipe_transport": BASE,
+    "_process_exited": CHILD,
     "_protocol_paused": "asyncio.transports._FlowControlMixin",
     "_remove_reader": LOOP,
     "_remove_writer": LOOP,
@@ -72,13 +80,16 @@ NAMES = {
     "_signal_handlers": MADE,
     "_source_traceback": HANDLE,
     "_ssl": "ssl",
+    "_start": CHILD,
     "_start_serving": LOOP,
     "_start_tls_compatible": TRANSPORT,
     "_stop_serving": LOOP,
     "_stopping": MADE,
     "_thread_id": MADE,
     "_timer_handle_cancelled": BASE,
+    "_transports": MADE,
     "_unregister_task": "asyncio.tasks",
+    "_wait": CHILD,
     "_when": TIMER,
     "_write_to_self": BASE,
 }
