@@ -5,6 +5,7 @@ import signal
 import warnings
 from weakref import WeakSet
 
+cimport cython
 from cpython.contextvars cimport PyContext_CopyCurrent
 
 from tether.engine.counts import Counts
@@ -13,10 +14,10 @@ from tether.engine.hooks cimport Hook
 from tether.engine.poller cimport READ, WRITE, Poller, Source
 from tether.engine.scope cimport CLOSED, OPEN, Member
 from tether.engine.signals cimport forget_signals, make_signals, share_signal, start_signal
-from tether.engine.timers cimport TimerHandle
+from tether.engine.timers cimport TimerHandle, one_timer
 from tether.engine.waiter cimport Dispatcher
 from tether.engine.watch cimport start_watch
-from tether.engine.work cimport Handle, Ready, Work
+from tether.engine.work cimport Handle, Ready, Work, one_shot
 
 from tether.engine.pollers import make_poller
 
@@ -78,6 +79,7 @@ cdef class Engine(Passes):
         """Monotonic seconds: what `call_at` counts in."""
         return self.clock()
 
+    @cython.binding(False)
     def call_soon(self, callback, *args, context=None):
         """Call `callback(*args)` in the next pass; see `asyncio.loop.call_soon`."""
         cdef Handle handle
@@ -88,11 +90,7 @@ cdef class Engine(Passes):
             self._check_callback(callback, "call_soon")
             handle = Handle(callback, args, self, context, True)
         else:
-            handle = Handle.__new__(Handle)
-            handle.callback = callback
-            handle.args = args
-            handle.loop = self
-            handle.context = PyContext_CopyCurrent() if context is None else context
+            handle = one_shot(self, callback, args, context)
         self.ready.push(handle)
         return handle
 
@@ -109,27 +107,19 @@ cdef class Engine(Passes):
             self._write_to_self()
         return handle
 
+    @cython.binding(False)
     def call_later(self, delay, callback, *args, context=None):
         """Call `callback(*args)` after `delay` seconds; see `asyncio.loop.call_later`."""
         if delay is None:
             raise TypeError("delay must not be None")
-        return self.call_at(self.clock() + delay, callback, *args, context=context)
+        return set_timer(self, self.clock() + <double>delay, callback, args, context)
 
+    @cython.binding(False)
     def call_at(self, when, callback, *args, context=None):
         """Call `callback(*args)` at `when` of the loop's clock; see `asyncio.loop.call_at`."""
-        cdef TimerHandle handle
         if when is None:
             raise TypeError("when cannot be None")
-        if self.is_dead:
-            raise self.refusal()
-        if self._debug:
-            self._check_thread()
-            self._check_callback(callback, "call_at")
-        handle = TimerHandle(callback, args, self, context, self._debug)
-        handle.deadline = when
-        handle.heap = self.timers
-        self.timers.push(handle.deadline, handle)
-        return handle
+        return set_timer(self, when, callback, args, context)
 
     def _add_callback(self, handle):
         # The standard library's signal path brings handles of its own.
@@ -329,6 +319,23 @@ cdef class Engine(Passes):
         self.prepares = without(self.prepares, hook)
         self.checks = without(self.checks, hook)
         return 0
+
+
+cdef TimerHandle set_timer(
+    Engine engine, double when, object callback, object args, object context
+):
+    cdef TimerHandle handle
+    if engine.is_dead:
+        raise engine.refusal()
+    if not engine._debug:
+        return one_timer(engine.timers, when, engine, callback, args, context)
+    engine._check_thread()
+    engine._check_callback(callback, "call_at")
+    handle = TimerHandle(callback, args, engine, context, True)
+    handle.deadline = when
+    handle.timers = engine.timers
+    engine.timers.push(when, handle)
+    return handle
 
 
 cdef Hook start_hook(Engine engine, object callback, object owner, bint is_prepare):

@@ -92,7 +92,7 @@ cdef class Timer(Member):
         self.callback = None
         self.args = None
         if self.is_pending:
-            owner.engine.timers.cancel_one()
+            owner.engine.timers.drop(self)
         self.leave()
         return 0
 
@@ -163,7 +163,7 @@ cdef class Driver(OwnedTask):
             self.lateness.driver = None
             self.lateness.is_cancelled = True
             if self.lateness.is_pending and owner is not None:
-                owner.engine.timers.cancel_one()
+                owner.engine.timers.drop(self.lateness)
             self.lateness = None
         self.session = None
         session.driver = None

@@ -25,10 +25,12 @@ cdef class Passes(Dispatcher):
     cdef tuple prepares, checks
     cdef Lag lag_
     cdef double busy_since  # when events were last looked for, 0 where it slept since
+    cdef int quiet          # how often in a row a look for events found none
     cdef double late        # how late the first timer of this pass was
     cdef unsigned long long pass_count, event_count, timer_count, callback_count
     cdef int one_pass(self) except -1
     cdef int look_for_events(self) except -1
+    cdef bint may_go_on(self) except -1
     cdef double timeout(self) except -2
     cdef int dispatch(self) except -1
     cdef int gather_due(self) except -1

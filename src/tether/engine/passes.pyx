@@ -20,6 +20,9 @@ from tether.engine.work cimport Handle
 
 cdef enum:
     RECEIVE_BUFFER = 256 * 1024
+    QUIET = 64  # looks for events in a row that found none
+
+cdef double LONGEST_QUIET = 50e-6  # seconds without a look
 
 
 cdef class Passes(Dispatcher):
@@ -48,6 +51,7 @@ cdef class Passes(Dispatcher):
         self.is_passing = True
         self.thread = <unsigned long>PyThread_get_thread_ident()
         self.busy_since = 0
+        self.quiet = 0
         try:
             while not self.is_breaking:
                 self.one_pass()
@@ -67,10 +71,10 @@ cdef class Passes(Dispatcher):
         cdef Poller poller = self.poller_
         self.pass_count += 1
         # An exception that left the loop, or a limit, may have left events: an edge comes only once.
-        if poller.event_next >= poller.event_count:
-            self.look_for_events()
-        else:
+        if poller.event_next < poller.event_count:
             self.now = self.clock()
+        elif not self.may_go_on():
+            self.look_for_events()
         PyErr_CheckSignals()
         self.dispatch()
         if self.unread.count:
@@ -99,6 +103,7 @@ cdef class Passes(Dispatcher):
             self.poller_.poll(timeout)
         finally:
             self.is_sleeping = False
+        self.quiet = self.quiet + 1 if timeout == 0 and not self.poller_.event_count else 0
         self.now = self.clock()
         if self.busy_since:
             note(self.lag_, max(self.now - self.busy_since, self.late))
@@ -107,6 +112,16 @@ cdef class Passes(Dispatcher):
         if self.checks is not None:
             self.tell_hooks(self.checks, None)
         return 0
+
+    cdef bint may_go_on(self) except -1:
+        # Callbacks ask for callbacks, and nothing else came for long: to ask the system each time
+        # would cost more than they do. It is asked again before long, and first in every run.
+        if self.quiet < QUIET or not self.ready.count or self._stopping or self.is_single:
+            return False
+        if self.is_limited or self.prepares is not None or self.checks is not None:
+            return False
+        self.now = self.clock()
+        return self.now - self.busy_since < LONGEST_QUIET
 
     cdef double timeout(self) except -2:
         # Seconds that the poller may wait; -1 without end.
@@ -188,9 +203,8 @@ cdef class Passes(Dispatcher):
         cdef double when = self.timers.next_when(), now
         if when >= 0:
             now = self.clock()
-            if when <= now:
-                self.late = now - when
-                self.timers.due(now, self.due)
+            if when <= now and self.timers.due(now, self.due):
+                self.late = now - self.timers.first
         return 0
 
     cdef int run_queue(self, Ready queue, unsigned long long* counter) except -1:

@@ -550,7 +550,7 @@ cdef class Scope(Owner):
             alarm.is_cancelled = True
             alarm.scope = None
             if alarm.is_pending:
-                self.engine.timers.cancel_one()
+                self.engine.timers.drop(alarm)
         return 0
 
     cdef Driver start_driver(self, object coroutine, Scope session):

@@ -1,24 +1,65 @@
-# Deadlines in order: a 4-ary heap of work that falls due. Knows no scope; what is due is only handed on.
+# Deadlines in order: a wheel of far ones before a heap of near ones. Knows no scope; what is due is
+# only handed on.
 #
 # Rules: a timer fires late, never early; equal deadlines keep the order in which they were set;
-# cancelling marks and counts, and a heap that is half marks is rebuilt, so memory follows what is
-# pending and not what was.
+# what is cancelled is let go at once. To set and to cancel one costs the same however many there
+# are: it goes into, and out of, a bucket of the wheel. Whoever fires passes through the heap, which
+# holds what falls due within a tick. With 100,000 of them what counts is how often one that lies
+# elsewhere in memory is looked at, so deadlines stand in the arrays, not in what is due.
+#
+# The wheel: a tick is 1/1024 s. Level 0 has a bucket for each tick, level 1 one for 64 ticks, and so
+# on. A deadline lies at the level of the highest digit (of 64) in which its tick differs from the
+# present one, so a bucket of a lower level always comes before one of a higher level, and within a
+# level the lower number comes first. When the time reaches a bucket, what is in it is put in place
+# again: at a lower level, or in the heap.
 
 import asyncio
 
+cimport cython
+from cpython.contextvars cimport PyContext_CopyCurrent
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT
-from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, visitproc
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject, PyTypeObject
+
+from tether.engine.work cimport let_go, visit_work
+
+cdef extern from *:
+    """
+    #define tether_lowest_bit(bits) ((int)__builtin_ctzll(bits))
+    #define tether_highest_bit(bits) (63 - (int)__builtin_clzll(bits))
+    #define tether_fetch(address) __builtin_prefetch(address)
+    """
+    void fetch "tether_fetch" (void* address) noexcept
+    int lowest_bit "tether_lowest_bit" (uint64_t bits) noexcept nogil
+    int highest_bit "tether_highest_bit" (uint64_t bits) noexcept nogil
+
+cdef extern from "freelist.h":
+    void keep_freed "tether_keep_freed" (PyTypeObject* type)
+
+cdef extern from "collecting.h":
+    void set_collecting "tether_set_collecting" (
+        PyTypeObject* type,
+        int (*traverse)(PyObject*, visitproc, void*) noexcept,
+        int (*clear)(PyObject*) except -1)
 
 cdef enum:
     SMALLEST = 64
+    AHEAD = 8
+
+cdef double TICKS = 1024.0  # in a second
+cdef int64_t LAST_TICK = (<int64_t>1 << (DIGIT * LEVELS)) - 1  # in 139 years
 
 
-cdef inline bint before(Entry* left, Entry* right) noexcept nogil:
+cdef inline int64_t tick_of(double when) noexcept nogil:
+    cdef double ticks = when * TICKS
+    return <int64_t>ticks if ticks < <double>LAST_TICK else LAST_TICK
+
+
+cdef inline bint precedes(Entry* left, Entry* right) noexcept nogil:
     return left.when < right.when or (left.when == right.when and left.order < right.order)
 
 
-cdef class TimerHeap:
+cdef class Timers:
     """What falls due, earliest first. It owns what it holds."""
 
     def __cinit__(self):
@@ -33,107 +74,192 @@ cdef class TimerHeap:
             PyMem_Free(self.entries)
 
     def __len__(self):
-        return self.count - self.cancelled
+        return self.count
 
     cdef int push(self, double when, Work work) except -1:
+        cdef Entry entry
         if not when >= 0:
             when = 0  # in the past, or not a number at all: due at once
-        if self.count == self.capacity:
-            resize(self, self.capacity * 2)
-        Py_INCREF(work)
-        work.is_pending = True
         self.order += 1
-        cdef Entry entry
         entry.when = when
         entry.order = self.order
         entry.work = <PyObject*>work
+        place(self, &entry)
+        Py_INCREF(work)
+        work.is_pending = True
         self.count += 1
-        sift_up(self.entries, self.count - 1, entry)
         return 0
 
-    cdef int cancel_one(self) except -1:
-        # Digging a timer out costs more than carrying it, until half of them are dead.
-        self.cancelled += 1
-        if self.cancelled * 2 > self.count and self.count > SMALLEST:
-            rebuild(self)
+    cdef int drop(self, Work work) except -1:
+        # It was cancelled. Near its deadline it is only marked: it leaves the heap within a tick.
+        cdef Bucket* bucket = &self.buckets[work.bucket]
+        cdef Py_ssize_t index = work.index
+        if not work.is_pending or index >= bucket.count:
+            return 0
+        if bucket.entries[index].work != <PyObject*>work:
+            return 0
+        bucket.count -= 1
+        if index != bucket.count:
+            bucket.entries[index] = bucket.entries[bucket.count]
+            (<Work>bucket.entries[index].work).index = index
+        if bucket.count == 0:
+            self.filled[work.bucket // 64] &= ~(<uint64_t>1 << (work.bucket % 64))
+            PyMem_Free(bucket.entries)
+            bucket.entries = NULL
+            bucket.capacity = 0
+        elif bucket.capacity > SMALLEST and bucket.count * 8 < bucket.capacity:
+            resize(&bucket.entries, &bucket.capacity, bucket.capacity // 4)
+        self.count -= 1
+        work.is_pending = False
+        Py_DECREF(work)
         return 0
 
     cdef double next_when(self) except -2:
-        # The earliest deadline, or -1 where nothing is pending.
-        while self.count and (<Work>self.entries[0].work).is_cancelled:
-            drop_first(self)
-            self.cancelled -= 1
-        return self.entries[0].when if self.count else -1.0
+        # Not later than the earliest deadline, or -1 where nothing is pending.
+        cdef int level
+        while self.near and (<Work>self.entries[0].work).is_cancelled:
+            self.count -= 1
+            release(take_first(self))
+        if self.near:
+            return self.entries[0].when
+        for level in range(LEVELS):
+            if self.filled[level]:
+                return self.buckets[level * 64 + lowest_bit(self.filled[level])].earliest
+        return -1.0
 
-    cdef int due(self, double now, Ready ready) except -1:
-        # Hands on, in order, what is due at `now`.
-        cdef Work work
-        while self.count and self.entries[0].when <= now:
-            work = <Work>self.entries[0].work
-            drop_first(self)
-            if work.is_cancelled:
-                self.cancelled -= 1
-            else:
-                work.is_pending = False
-                ready.push(work)
-        if self.capacity > SMALLEST and self.count * 8 < self.capacity:
-            resize(self, max(SMALLEST, self.capacity // 4))
-        return 0
+    cdef Py_ssize_t due(self, double now, Ready ready) except -1:
+        # Hands on, in order, what is due at `now`; returns how many that were.
+        cdef int64_t until = tick_of(now)
+        cdef Py_ssize_t handed = 0
+        cdef PyObject* work
+        while True:
+            while self.near and self.entries[0].when <= now:
+                if not handed:
+                    self.first = self.entries[0].when
+                handed += 1
+                work = take_first(self)
+                (<Work>work).is_pending = False
+                self.count -= 1
+                ready.give(work)
+            if not turn(self, until):
+                break
+        if self.capacity > SMALLEST and self.near * 8 < self.capacity:
+            resize(&self.entries, &self.capacity, self.capacity // 4)
+        return handed
 
     cdef int clear(self) except -1:
-        cdef PyObject* work
-        while self.count:
+        cdef Bucket bucket
+        cdef Py_ssize_t number
+        while self.near:
+            self.near -= 1
             self.count -= 1
-            work = self.entries[self.count].work
-            (<Work>work).is_pending = False
-            Py_DECREF(<Work>work)
-        self.cancelled = 0
+            release(self.entries[self.near].work)
+        for number in range(BUCKETS):
+            # Taken out first: what is released may set or cancel others.
+            bucket = self.buckets[number]
+            self.buckets[number].entries = NULL
+            self.buckets[number].count = 0
+            self.buckets[number].capacity = 0
+            self.filled[number // 64] &= ~(<uint64_t>1 << (number % 64))
+            self.count -= bucket.count
+            while bucket.count:
+                bucket.count -= 1
+                release(bucket.entries[bucket.count].work)
+            PyMem_Free(bucket.entries)
         return 0
 
 
-cdef int resize(TimerHeap heap, Py_ssize_t capacity) except -1:
-    cdef Entry* entries = <Entry*>PyMem_Realloc(heap.entries, capacity * sizeof(Entry))
-    if entries == NULL:
-        raise MemoryError
-    heap.entries = entries
-    heap.capacity = capacity
-    return 0
-
-
-cdef int drop_first(TimerHeap heap) except -1:
-    cdef PyObject* work = heap.entries[0].work
-    heap.count -= 1
-    if heap.count:
-        sift_down(heap.entries, heap.count, 0, heap.entries[heap.count])
+cdef int release(PyObject* work) except -1:
+    (<Work>work).is_pending = False
+    if isinstance(<Work>work, Handle):
+        let_go(<Handle>work)  # who keeps it would be kept by it
     Py_DECREF(<Work>work)
     return 0
 
 
-cdef int rebuild(TimerHeap heap) except -1:
-    # Two passes, so that no reference is dropped while the array is out of order.
-    cdef Py_ssize_t index, kept = 0
-    cdef list dead = []
-    for index in range(heap.count):
-        if (<Work>heap.entries[index].work).is_cancelled:
-            dead.append(<Work>heap.entries[index].work)
-            Py_DECREF(<Work>heap.entries[index].work)
-        else:
-            heap.entries[kept] = heap.entries[index]
-            kept += 1
-    heap.count = kept
-    heap.cancelled = 0
-    for index in range((kept - 2) // 4 if kept > 1 else -1, -1, -1):
-        sift_down(heap.entries, kept, index, heap.entries[index])
-    if heap.capacity > SMALLEST and heap.count * 8 < heap.capacity:
-        resize(heap, max(SMALLEST, heap.capacity // 4))
+cdef int place(Timers timers, Entry* entry) except -1:
+    # Into the heap where its tick has come, else into the bucket of its tick.
+    cdef int64_t tick = tick_of(entry.when)
+    cdef int level, number
+    cdef Bucket* bucket
+    if tick <= timers.tick:
+        return add(timers, entry[0])
+    level = highest_bit(<uint64_t>(tick ^ timers.tick)) // DIGIT
+    number = (tick >> (level * DIGIT)) & 63
+    bucket = &timers.buckets[level * 64 + number]
+    if bucket.count == bucket.capacity:
+        resize(&bucket.entries, &bucket.capacity, max(4, bucket.capacity * 2))
+    if bucket.count == 0:
+        timers.filled[level] |= <uint64_t>1 << number
+        bucket.earliest = entry.when
+    elif entry.when < bucket.earliest:
+        bucket.earliest = entry.when
+    bucket.entries[bucket.count] = entry[0]
+    (<Work>entry.work).bucket = level * 64 + number
+    (<Work>entry.work).index = bucket.count
+    bucket.count += 1
     return 0
+
+
+cdef bint turn(Timers timers, int64_t until) except -1:
+    # On to the next bucket that begins by then; whether there was one.
+    cdef int level, number
+    cdef int64_t start
+    cdef Py_ssize_t index
+    cdef Bucket bucket
+    for level in range(LEVELS):
+        if timers.filled[level]:
+            break
+    else:
+        timers.tick = max(timers.tick, until)
+        return False
+    number = lowest_bit(timers.filled[level])
+    start = (timers.tick >> ((level + 1) * DIGIT) << DIGIT | number) << (level * DIGIT)
+    if start > until:
+        timers.tick = max(timers.tick, until)
+        return False
+    timers.tick = start
+    timers.filled[level] &= ~(<uint64_t>1 << number)
+    bucket = timers.buckets[level * 64 + number]
+    timers.buckets[level * 64 + number].entries = NULL
+    timers.buckets[level * 64 + number].count = 0
+    timers.buckets[level * 64 + number].capacity = 0
+    for index in range(bucket.count):
+        place(timers, &bucket.entries[index])
+    PyMem_Free(bucket.entries)
+    return True
+
+
+cdef int add(Timers timers, Entry entry) except -1:
+    if timers.near == timers.capacity:
+        resize(&timers.entries, &timers.capacity, timers.capacity * 2)
+    timers.near += 1
+    sift_up(timers.entries, timers.near - 1, entry)
+    return 0
+
+
+cdef int resize(Entry** entries, Py_ssize_t* capacity, Py_ssize_t wanted) except -1:
+    cdef Entry* moved = <Entry*>PyMem_Realloc(entries[0], wanted * sizeof(Entry))
+    if moved == NULL:
+        raise MemoryError
+    entries[0] = moved
+    capacity[0] = wanted
+    return 0
+
+
+cdef PyObject* take_first(Timers timers) noexcept:
+    cdef PyObject* work = timers.entries[0].work
+    timers.near -= 1
+    if timers.near:
+        sift_down(timers.entries, timers.near, 0, timers.entries[timers.near])
+    return work
 
 
 cdef void sift_up(Entry* entries, Py_ssize_t index, Entry entry) noexcept nogil:
     cdef Py_ssize_t parent
     while index > 0:
         parent = (index - 1) // 4
-        if not before(&entry, &entries[parent]):
+        if not precedes(&entry, &entries[parent]):
             break
         entries[index] = entries[parent]
         index = parent
@@ -152,16 +278,49 @@ cdef void sift_down(
         last = min(child + 4, count)
         child += 1
         while child < last:
-            if before(&entries[child], &entries[best]):
+            if precedes(&entries[child], &entries[best]):
                 best = child
             child += 1
-        if not before(&entries[best], &entry):
+        if not precedes(&entries[best], &entry):
             break
         entries[index] = entries[best]
         index = best
     entries[index] = entry
 
 
+cdef int visit_entries(
+    Entry* entries, Py_ssize_t count, visitproc visit, void* argument
+) noexcept:
+    cdef Py_ssize_t index
+    cdef int result
+    for index in range(count):
+        if index + AHEAD < count:
+            fetch(entries[index + AHEAD].work)
+            fetch(<char*>entries[index + AHEAD].work + 64)
+        result = visit_work(entries[index].work, visit, argument)
+        if result:
+            return result
+    return 0
+
+
+cdef int traverse_timers(PyObject* self, visitproc visit, void* argument) noexcept:
+    cdef Timers timers = <Timers>self
+    cdef Py_ssize_t number
+    cdef int result = visit_entries(timers.entries, timers.near, visit, argument)
+    for number in range(BUCKETS):
+        if result:
+            break
+        result = visit_entries(
+            timers.buckets[number].entries, timers.buckets[number].count, visit, argument
+        )
+    return result
+
+
+cdef int clear_timers(PyObject* self) except -1:
+    return (<Timers>self).clear()
+
+
+@cython.no_gc
 cdef class TimerHandle(Handle):
     """asyncio's handle of a timer: what `call_later` and `call_at` return."""
 
@@ -181,12 +340,13 @@ cdef class TimerHandle(Handle):
     def _scheduled(self):
         return self.is_pending
 
+    @cython.binding(False)
     def cancel(self):
         """Do not call it; calling this again has no effect."""
         if not self.is_cancelled:
-            Handle.cancel(self)
-            if self.is_pending:
-                self.heap.cancel_one()
+            self.is_cancelled = True
+            let_go(self)
+            self.timers.drop(self)
 
     def __hash__(self):
         return hash(self.deadline)
@@ -218,3 +378,26 @@ cdef class TimerHandle(Handle):
         cdef list words = Handle.described(self)
         words.insert(2 if self.is_cancelled else 1, f"when={self.deadline}")
         return words
+
+    cdef int visit(self, visitproc visit, void* argument) noexcept:
+        return visit(<PyObject*>self.timers, argument) or Handle.visit(self, visit, argument)
+
+
+cdef TimerHandle one_timer(
+    Timers timers, double when, object loop, object callback, object args, object context
+):
+    # A native call, since there is one for every `call_later`.
+    cdef TimerHandle handle = <TimerHandle>TimerHandle.__new__(TimerHandle)
+    handle.loop = loop
+    handle.callback = callback
+    handle.args = args
+    handle.context = PyContext_CopyCurrent() if context is None else context
+    handle.is_once = True
+    handle.deadline = when
+    handle.timers = timers
+    timers.push(when, handle)
+    return handle
+
+
+keep_freed(<PyTypeObject*>TimerHandle)
+set_collecting(<PyTypeObject*>Timers, traverse_timers, clear_timers)

@@ -1,12 +1,12 @@
 # How a task waits for a native object and is woken. Knows the ready queue, no scope and no stream.
 
-from tether.engine.timers cimport TimerHeap
+from tether.engine.timers cimport Timers
 from tether.engine.work cimport Ready, Work
 
 
 cdef class Dispatcher:
     cdef Ready ready
-    cdef TimerHeap timers
+    cdef Timers timers
     cdef int depth             # above 0 while somebody's Python code runs below the dispatch
     cdef unsigned long thread  # that runs the loop, 0 while none does
     cdef bint is_dead          # the loop was closed, or is another process's

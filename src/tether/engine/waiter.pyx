@@ -39,12 +39,13 @@ cdef extern from *:
         PyObject* (*next)(PyObject*) except? NULL)
 
 
+@cython.no_gc_clear
 cdef class Dispatcher:
     """What timers, scopes and waiters need of the loop that runs them."""
 
     def __cinit__(self):
         self.ready = Ready()
-        self.timers = TimerHeap()
+        self.timers = Timers()
 
     cdef double clock(self) noexcept nogil:
         # Monotonic, in seconds; the same clock as `time.monotonic`.

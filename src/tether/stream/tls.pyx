@@ -318,7 +318,7 @@ cdef class Tls(Layer):
             deadline.layer = None
             deadline.is_cancelled = True
             if deadline.is_pending:
-                self.stream.engine.timers.cancel_one()
+                self.stream.engine.timers.drop(deadline)
         return 0
 
     cdef int broken(self, object error, str phase) except -1:
