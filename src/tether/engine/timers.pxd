@@ -22,6 +22,7 @@ cdef struct Entry:
 cdef struct Bucket:
     Entry* entries           # what falls due in its span, in no order
     Py_ssize_t count, capacity
+    bint is_stale       # the earliest was cancelled
     double earliest          # not later than any of them
 
 

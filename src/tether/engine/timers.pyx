@@ -45,6 +45,7 @@ cdef extern from "collecting.h":
 cdef enum:
     SMALLEST = 64
     AHEAD = 8
+    LOOKED_AT = 4096
 
 cdef double TICKS = 1024.0  # in a second
 cdef int64_t LAST_TICK = (<int64_t>1 << (DIGIT * LEVELS)) - 1  # in 139 years
@@ -98,6 +99,8 @@ cdef class Timers:
             return 0
         if bucket.entries[index].work != <PyObject*>work:
             return 0
+        if bucket.entries[index].when == bucket.earliest:
+            bucket.is_stale = True
         bucket.count -= 1
         if index != bucket.count:
             bucket.entries[index] = bucket.entries[bucket.count]
@@ -124,7 +127,7 @@ cdef class Timers:
             return self.entries[0].when
         for level in range(LEVELS):
             if self.filled[level]:
-                return self.buckets[level * 64 + lowest_bit(self.filled[level])].earliest
+                return earliest(&self.buckets[level * 64 + lowest_bit(self.filled[level])])
         return -1.0
 
     cdef Py_ssize_t due(self, double now, Ready ready) except -1:
@@ -192,6 +195,7 @@ cdef int place(Timers timers, Entry* entry) except -1:
     if bucket.count == 0:
         timers.filled[level] |= <uint64_t>1 << number
         bucket.earliest = entry.when
+        bucket.is_stale = False
     elif entry.when < bucket.earliest:
         bucket.earliest = entry.when
     bucket.entries[bucket.count] = entry[0]
@@ -199,6 +203,17 @@ cdef int place(Timers timers, Entry* entry) except -1:
     (<Work>entry.work).index = bucket.count
     bucket.count += 1
     return 0
+
+
+cdef double earliest(Bucket* bucket) noexcept:
+    # In a long bucket one that was cancelled may still stand for it: at worst the loop wakes once.
+    cdef Py_ssize_t index
+    if bucket.is_stale and bucket.count <= LOOKED_AT:
+        bucket.is_stale = False
+        bucket.earliest = bucket.entries[0].when
+        for index in range(1, bucket.count):
+            bucket.earliest = min(bucket.earliest, bucket.entries[index].when)
+    return bucket.earliest
 
 
 cdef bint turn(Timers timers, int64_t until) except -1:
