@@ -34,6 +34,14 @@ LOOKING_INSIDE = [
     Inside(f"{BASE}.test__run_once_schedule_handle", "puts a timer into the list `_scheduled`"),
     Inside(f"{BASE}.test_call_later", "looks for the timer in the list `_scheduled`"),
     Inside(f"{BASE}.test_call_soon", "looks for the handle in the deque `_ready`"),
+    Inside(
+        "test_base_events.BaseEventLoopWithSelectorTests.test_create_datagram_endpoint_sock_unix",
+        "looks for the socket in the transport's `_sock`",
+    ),
+    Inside(
+        "test_subprocess.GenericWatcherTests.test_create_subprocess_fails_with_inactive_watcher",
+        "wants a mock of a child watcher to be asked; children are watched through their pidfd",
+    ),
     Inside(f"{BASE}.test_not_implemented", "is about what the abstract base lacks"),
     Inside(f"{BASE}.test_run_forever_pre_stopped", "expects one `select` of a mock selector"),
     Inside(

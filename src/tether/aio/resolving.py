@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import time
+from asyncio import base_events
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,7 +28,9 @@ async def get_address_info(
         ResolveTimeout: no answer before the loop's `resolve_timeout`.
     """
     # In debug mode the standard library's own, which says what was slow.
-    ask = getattr(loop, "_getaddrinfo_debug") if loop.get_debug() else socket.getaddrinfo  # noqa: B009
+    # asyncio's `socket` is looked up when it is asked: who replaces the resolver does it there.
+    plain: Callable[..., Any] = base_events.socket.getaddrinfo  # type: ignore[attr-defined]
+    ask = getattr(loop, "_getaddrinfo_debug") if loop.get_debug() else plain  # noqa: B009
     return await _ask(loop, str(host), ask, host, port, family, kind, proto, flags)
 
 
@@ -38,7 +40,7 @@ async def get_name_info(loop: Loop, address: Any, flags: int) -> Any:
     Raises:
         ResolveTimeout: no answer before the loop's `resolve_timeout`.
     """
-    return await _ask(loop, str(address), socket.getnameinfo, address, flags)
+    return await _ask(loop, str(address), base_events.socket.getnameinfo, address, flags)  # type: ignore[attr-defined]
 
 
 async def _ask(loop: Loop, peer: str, function: Callable[..., T], *args: Any) -> T:
