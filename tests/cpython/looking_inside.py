@@ -41,6 +41,9 @@ LOOKING_INSIDE = [
     Inside(
         "test_subprocess.GenericWatcherTests.test_create_subprocess_fails_with_inactive_watcher",
         "wants a mock of a child watcher to be asked; children are watched through their pidfd",
+        f"{BASE}.test_custom_run_forever_integration",
+        "counts the calls of `_process_events`",
+        since=(3, 13),
     ),
     Inside(f"{BASE}.test_not_implemented", "is about what the abstract base lacks"),
     Inside(f"{BASE}.test_run_forever_pre_stopped", "expects one `select` of a mock selector"),
