@@ -41,6 +41,8 @@ LOOKING_INSIDE = [
     Inside(
         "test_subprocess.GenericWatcherTests.test_create_subprocess_fails_with_inactive_watcher",
         "wants a mock of a child watcher to be asked; children are watched through their pidfd",
+    ),
+    Inside(
         f"{BASE}.test_custom_run_forever_integration",
         "counts the calls of `_process_events`",
         since=(3, 13),
