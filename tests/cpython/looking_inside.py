@@ -59,6 +59,10 @@ LOOKING_INSIDE = [
         "listens on a mock of a socket, which has no descriptor, and wants the selector's error",
     ),
     Inside(
+        "test_events.EventLoopTestsMixin.test_unclosed_pipe_transport",
+        "closes the loop over open pipes, sets their `_pipe`, and wants them open all the same",
+    ),
+    Inside(
         "test_ssl.TestSSL.test_flush_before_shutdown",
         "looks the `SSLObject` up in `_ssl_protocol` of the transport",
     ),

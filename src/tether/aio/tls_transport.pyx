@@ -6,7 +6,7 @@
 import logging
 import ssl
 import sys
-from asyncio import constants
+from asyncio import constants, transports
 
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
 from libc.string cimport memcpy
@@ -71,10 +71,19 @@ cdef class TransportTls(Tls):
         return error
 
 
+class _SSLFace(transports._FlowControlMixin, transports.Transport):
+    # What `isinstance` sees, as of the transport without TLS; asyncio's own has SSL in its name.
+    pass
+
+
 cdef class TlsTransport(SocketTransport):
     """asyncio's transport over a stream under TLS."""
 
     _sendfile_compatible = constants._SendfileMode.FALLBACK
+
+    @property
+    def __class__(self):
+        return _SSLFace
 
     def close(self):
         """See `asyncio.BaseTransport.close`."""
