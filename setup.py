@@ -45,6 +45,7 @@ setup(
             "embedsignature": True,
             "embedsignature.format": "python",
             "always_allow_keywords": True,
+            "auto_pickle": False,  # a copy would share what has one owner
         },
     ),
 )

@@ -160,6 +160,23 @@ def test_on_drain_tells_when_to_go_on() -> None:
     tether.run(main())
 
 
+def test_on_drain_is_not_told_while_others_fill_it_again() -> None:
+    async def main() -> None:
+        async with stream_and_socket() as (stream, client):
+            told: list[int] = []
+            stream.on_drain(lambda: told.append(stream.buffered))
+            taken = await fill(stream)
+            more = b"y" * (WRITE_LOW * 2)
+            sending = asyncio.ensure_future(stream.send(more))
+            await tether.to_thread(receive_exactly, client, taken + len(more))
+            await sending
+            while not told:
+                await asyncio.sleep(0.001)
+            assert max(told) <= WRITE_LOW
+
+    tether.run(main())
+
+
 @pytest.mark.parametrize("end", ["close", "abort"])
 @pytest.mark.parametrize("cause", [None, ValueError("why")])
 def test_sending_to_a_closed_stream_is_false_and_raises_only_when_awaited(

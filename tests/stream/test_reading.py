@@ -119,6 +119,30 @@ def test_pause_inside_the_callback_holds_at_once() -> None:
     tether.run(main())
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_came_before_on_data_waits_while_paused(ends: bool) -> None:
+    async def main() -> None:
+        async with stream_and_socket() as (stream, client):
+            told: list[bytes | None] = []
+            client.send(b"early")
+            if ends:
+                client.shutdown(socket.SHUT_WR)
+            while stream.bytes_received < 5:
+                await asyncio.sleep(0)
+            stream.pause()
+            stream.on_data(told.append)
+            stream.on_eof(lambda: told.append(None))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert told == []
+            stream.resume_reading()
+            while len(told) < 1 + ends:
+                await asyncio.sleep(0)
+            assert told == ([b"early", None] if ends else [b"early"])
+
+    tether.run(main())
+
+
 def test_a_busy_stream_does_not_starve_others() -> None:
     async def main() -> None:
         async with stream_and_socket() as (busy, flood), stream_and_socket() as (quiet, client):

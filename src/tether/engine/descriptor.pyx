@@ -41,11 +41,18 @@ cdef class Descriptor(Source):
 
     cdef int on_event(self, uint32_t what) except -1:
         cdef Watcher watcher = self.only
+        cdef object fatal = None
         if watcher is not None:
             return tell(watcher, what)
-        # Those who are there now: one that a callback adds hears of what happens from then on.
+        # Those who are there now: one that a callback adds hears of what happens from then on. An
+        # exit leaves when all were told: an edge comes only once.
         for watcher in tuple(self.watchers):
-            tell(watcher, what)
+            try:
+                tell(watcher, what)
+            except BaseException as error:
+                fatal = error
+        if fatal is not None:
+            raise fatal
         return 0
 
     cdef object described(self):

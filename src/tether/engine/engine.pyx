@@ -283,18 +283,29 @@ cdef class Engine(Passes):
             return
         left = self.root.tree() if self.root.waiting else None
         self.is_ending = True
-        self.root.start_abort(None)
+        fatal = None  # an exit leaves when everything is closed
+        try:
+            self.root.start_abort(None)
+        except BaseException as error:
+            fatal = error
         while self.root.state != CLOSED and self.ready.count:
-            settle_one(self)
+            try:
+                settle_one(self)
+            except BaseException as error:
+                fatal = error
         self.is_dead = True
         clear(self)
-        if left is not None:
-            # Last, since it may be made an error.
-            warnings.warn(
-                f"loop closed with open scopes, which were aborted:\n{left}",
-                ResourceWarning,
-                source=self,
-            )
+        try:
+            if left is not None:
+                # Last, since it may be made an error.
+                warnings.warn(
+                    f"loop closed with open scopes, which were aborted:\n{left}",
+                    ResourceWarning,
+                    source=self,
+                )
+        finally:
+            if fatal is not None:
+                raise fatal
 
     def shut_poller(self):
         """Give back the poller's descriptor, last of all."""

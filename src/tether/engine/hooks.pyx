@@ -1,5 +1,7 @@
 # Callbacks around the loop's look for events. Knows their owner, no poller and no loop.
 
+from tether.engine.members cimport let_go
+
 from tether.engine.members import named
 
 
@@ -21,6 +23,7 @@ cdef class Hook(Member):
         if self.is_cancelled or self.owner is None:
             return 0
         self.is_cancelled = True
+        let_go(self.owner.engine, self.callback)
         self.callback = None
         self.owner.engine.drop_hook(self)
         return self.leave()

@@ -54,6 +54,7 @@ cdef class OwnedTask(Member):
 cdef class Driver(OwnedTask):
     cdef Owner session
     cdef Lateness lateness
+    cdef int cancel(self) except -1
     cdef int limit(self) except -1
 
 
@@ -67,4 +68,11 @@ cdef class Alarm(Work):
 
 
 cdef class Owned(Member):
+    cdef Owner former
     cdef object thing
+
+
+cdef int begin_entering(Dispatcher engine) except -1
+cdef int has_entered(Dispatcher engine) except -1
+cdef int close_thing(Owner owner, object thing) except -1
+cdef int let_go(Dispatcher engine, object thing) except -1

@@ -6,11 +6,18 @@
 import asyncio
 from types import CoroutineType
 
-from libc.math cimport floor
+from libc.math cimport INFINITY, floor
+
+#: What a callback may raise without leaving the loop. A cancellation is no exit: it is what a
+#: cancelled future's `result` raises, and asyncio's own callbacks contain it too.
+CONTAINED = (Exception, asyncio.CancelledError)
 
 
 cdef class Member(Work):
     """What a scope can own. A member is in its owner's list, and knows its owner."""
+
+    def __reduce__(self):
+        raise TypeError(f"a {type(self).__name__} has one owner, and cannot be copied")
 
     cdef int end(self, object cause) except -1:
         # The owner entered closing.
@@ -86,6 +93,7 @@ cdef class Timer(Member):
 
     cdef int end(self, object cause) except -1:
         cdef Owner owner = self.owner
+        cdef object callback = self.callback, args = self.args
         if self.is_cancelled or owner is None:
             return 0
         self.is_cancelled = True
@@ -94,7 +102,7 @@ cdef class Timer(Member):
         if self.is_pending:
             owner.engine.timers.cancel_one()
         self.leave()
-        return 0
+        return let_go(owner.engine, (callback, args))
 
     cdef int run(self) except -1:
         cdef Owner owner = self.owner
@@ -108,6 +116,8 @@ cdef class Timer(Member):
             self.when += self.interval
             if self.when <= now:
                 self.when += (floor((now - self.when) / self.interval) + 1) * self.interval
+                if not self.when > now or self.when == INFINITY:
+                    self.when = now  # a period too short to count in
             owner.engine.timers.push(self.when, self)
         else:
             self.is_cancelled = True
@@ -130,10 +140,9 @@ cdef class OwnedTask(Member):
         cdef Owner owner = self.owner
         if owner is None:
             return  # abandoned: it was named in the log then
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            owner.contain(error)
-        self.leave()
+        self.leave()  # first: its failure may close the owner, which has nothing to cancel here
+        if not task.cancelled() and task.exception() is not None:
+            owner.contain(task.exception())
 
     def __repr__(self):
         return f"<Task {self.task.get_name()}>"
@@ -145,6 +154,13 @@ cdef class Driver(OwnedTask):
 
     cdef int end(self, object cause) except -1:
         # The session is closed by the same owner; what it tells its driver is enough.
+        return 0
+
+    cdef int cancel(self) except -1:
+        # Once, whoever comes first: its session's time is over, its owner's is, or it is aborted.
+        if not self.is_cancelled:
+            self.is_cancelled = True
+            self.task.cancel()
         return 0
 
     cdef int limit(self) except -1:
@@ -162,8 +178,8 @@ cdef class Driver(OwnedTask):
         if self.lateness is not None:
             self.lateness.driver = None
             self.lateness.is_cancelled = True
-            if self.lateness.is_pending and owner is not None:
-                owner.engine.timers.cancel_one()
+            if self.lateness.is_pending:
+                session.engine.timers.cancel_one()
             self.lateness = None
         self.session = None
         session.driver = None
@@ -182,25 +198,66 @@ cdef class Lateness(Work):
 
     cdef int run(self) except -1:
         if self.driver is not None:
-            self.driver.task.cancel()
+            self.driver.cancel()
         return 0
 
 
 cdef class Owned(Member):
-    # Anything with `close()`.
+    # Anything with `close()`. That is somebody's code, and may do anything to the scopes around it:
+    # it runs when all of them have entered closing.
 
     cdef int end(self, object cause) except -1:
-        cdef Owner owner = self.owner
-        cdef object thing = self.thing
+        self.former = self.owner
         self.leave()
-        try:
-            thing.close()
-        except Exception as error:
-            owner.report("Exception while closing what a scope owned", error)
+        self.former.engine.endings.append(self)
         return 0
 
     def __repr__(self):
         return f"<own {self.thing!r}>"
+
+
+cdef int begin_entering(Dispatcher engine) except -1:
+    # Scopes enter closing: who is woken meanwhile runs later, and sees all of them closing.
+    engine.entering += 1
+    engine.depth += 1
+    return 0
+
+
+cdef int has_entered(Dispatcher engine) except -1:
+    # When the outermost has: what they owned is closed. An exit leaves when all of it is.
+    cdef list endings
+    cdef object ended, fatal = None
+    try:
+        while engine.entering == 1 and engine.endings:
+            endings, engine.endings = engine.endings, []
+            for ended in endings:
+                try:
+                    if isinstance(ended, Owned):
+                        close_thing((<Owned>ended).former, (<Owned>ended).thing)
+                except BaseException as error:
+                    fatal = error
+            ended = endings = None
+    finally:
+        engine.entering -= 1
+        engine.depth -= 1
+    if fatal is not None:
+        raise fatal
+    return 0
+
+
+cdef int close_thing(Owner owner, object thing) except -1:
+    try:
+        thing.close()
+    except CONTAINED as error:
+        owner.report("Exception while closing what a scope owned", error)
+    return 0
+
+
+cdef int let_go(Dispatcher engine, object thing) except -1:
+    # Dropping a callback may run somebody's `__del__`, which has to wait like anybody's code.
+    if engine.entering:
+        engine.endings.append(thing)
+    return 0
 
 
 cdef class Alarm(Work):

@@ -12,6 +12,9 @@ from tether.engine.members cimport (
     OwnedTask,
     Owner,
     Timer,
+    begin_entering,
+    close_thing,
+    has_entered,
 )
 from tether.engine.waiter cimport Awaiting, Dispatcher, Waiter
 
@@ -27,6 +30,7 @@ cdef class Scope(Owner):
     cdef int adopt(self, Scope child, bint held) except -1
     cdef int guard(self) except -1
     cdef int check(self) except -1
+    cdef int check_cause(self, object cause) except -1
     cdef object own_context(self)
     cdef object invoke_one(self, object callback, object argument)
     cdef int start_abort(self, object cause) except -1

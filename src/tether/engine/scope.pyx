@@ -17,6 +17,7 @@ from cpython.contextvars cimport (
 from cpython.object cimport PyObject_CallObject
 
 from tether.engine.lifecycle import LIFE_CYCLE, STATES
+from tether.engine.members import CONTAINED
 from tether.engine.waiter cimport wake_all
 from tether.errors import Closed, NetworkError, own_copy
 
@@ -31,6 +32,7 @@ for _row in range(3):
         MAY_FOLLOW[_row][_column] = STATES[_column] in LIFE_CYCLE[STATES[_row]]
 
 DEFAULT_LINGER = 5.0
+cdef tuple EXITS = (KeyboardInterrupt, SystemExit)
 
 cdef enum:
     LINGER_PASSED = 0
@@ -88,6 +90,10 @@ cdef class Scope(Owner):
         cdef Scope above
         if owner is None:
             owner = asyncio.get_running_loop().scope
+        if self.engine is not None:
+            raise RuntimeError("a scope is set up once")
+        if linger is not None and not linger >= 0:
+            raise ValueError(f"linger is 0 seconds or more, or None, got {linger}")
         above = owner
         above.check()
         self.label = name
@@ -209,6 +215,8 @@ cdef class Scope(Owner):
         owned.is_waited = True
         self.attach(owned)
         owned.task.add_done_callback(owned)
+        if self.state != OPEN:
+            owned.end(None)  # its first, eager step closed this scope
         return owned.task
 
     def own(self, thing):
@@ -230,7 +238,7 @@ cdef class Scope(Owner):
                 raise ValueError("a scope cannot own itself, nor what owns it")
             above = <Scope>above.owner
         if self.state != OPEN:
-            thing.close()
+            close_thing(self, thing)
         self.check()
         if isinstance(thing, Scope):
             child = thing
@@ -268,14 +276,14 @@ cdef class Scope(Owner):
         Args:
             cause: why, None for an orderly close. The first cause wins.
         """
-        self.guard()
+        self.check_cause(cause)
         if self.state == OPEN:
             self.is_told = True  # who closes it with a cause knows the cause
         self.start_closing(cause)
 
     def abort(self, cause=None):
         """Close without waiting for tasks and without flushing."""
-        self.guard()
+        self.check_cause(cause)
         if self.state == OPEN:
             self.is_told = True
         self.start_abort(cause)
@@ -338,11 +346,18 @@ cdef class Scope(Owner):
 
     cdef object ended_error(self, bint has_waited):
         # Who waited when it ended gets the cause itself, and so does the first who comes where
-        # nobody waited; who comes later gets `Closed` from the cause.
-        if self.cause is not None and (has_waited or not self.is_told):
+        # nobody waited; who comes later gets `Closed` from the cause. An exit or a cancellation that
+        # was somebody else's is nobody else's: it is a cause, and is raised once only.
+        if isinstance(self.cause, Exception) and (has_waited or not self.is_told):
             self.is_told = True
             return own_copy(self.cause)
         return self.closed_error()
+
+    cdef int check_cause(self, object cause) except -1:
+        self.guard()
+        if cause is not None and not isinstance(cause, BaseException):
+            raise TypeError(f"a cause is an exception or None, got {cause!r}")
+        return 0
 
     cdef int attach(self, Member member) except -1:
         # Newest first: that is the order in which members are ended.
@@ -395,7 +410,7 @@ cdef class Scope(Owner):
                 result = PyObject_CallObject(callback, args)
             finally:
                 PyContext_Exit(context)
-        except Exception as error:
+        except CONTAINED as error:
             self.contain(error)
         finally:
             self.engine.depth -= 1
@@ -415,7 +430,7 @@ cdef class Scope(Owner):
                 result = PyObject_CallOneArg(callback, argument)
             finally:
                 PyContext_Exit(context)
-        except Exception as error:
+        except CONTAINED as error:
             self.contain(error)
         finally:
             self.engine.depth -= 1
@@ -428,83 +443,32 @@ cdef class Scope(Owner):
             scope = <Scope>scope.owner
         if scope is not None and scope.state != OPEN and is_echo(error, scope.cause):
             return 0
-        if isinstance(error, Exception):  # an exit left the loop already: there it was seen
-            self.report(f"Exception in {self.name}", error)
-        if scope is not None:
-            scope.start_closing(error)
+        try:
+            if not isinstance(error, EXITS):  # they left the loop already: there they were seen
+                self.report(f"Exception in {self.name}", error)
+        finally:
+            if scope is not None:
+                scope.start_closing(error)
         return 0
 
     cdef int start_closing(self, object cause) except -1:
-        cdef list members
-        cdef Member member
-        cdef object fatal = None
         if not MAY_FOLLOW[self.state][CLOSING]:
             return 0
-        self.state = CLOSING
-        self.cause = cause
-        # Whoever is woken meanwhile runs later: he shall see a scope that has entered closing whole.
-        self.engine.depth += 1
+        begin_entering(self.engine)
         try:
-            self.on_closing()
-        except BaseException as error:
-            fatal = error
+            enter_closing(self, cause)
         finally:
-            self.engine.depth -= 1
-        if self.driver is not None:
-            self.driver.limit()
-        if self.first is not None:
-            # A list of its own: ending one member may end others.
-            members = []
-            member = self.first
-            while member is not None:
-                members.append(member)
-                member = member.next
-            for member in members:
-                if member.owner is self and not member.is_held:
-                    try:
-                        member.end(cause)
-                    except BaseException as error:
-                        fatal = error  # an exit leaves the loop, but the close goes its way
-        if self.waiting and self.linger_time >= 0:
-            self.linger_alarm = self.set_alarm(self.linger_time, LINGER_PASSED)
-        elif not self.waiting:
-            self.schedule()
-        if fatal is not None:
-            raise fatal
+            has_entered(self.engine)
         return 0
 
     cdef int start_abort(self, object cause) except -1:
-        cdef Member member
-        cdef list members = []
-        cdef object fatal = None
         if self.state == CLOSED:
             return 0
+        begin_entering(self.engine)
         try:
-            self.start_closing(cause)
-        except BaseException as error:
-            fatal = error
-        if self.is_aborting:
-            return 0
-        self.is_aborting = True
-        member = self.first
-        while member is not None:
-            members.append(member)
-            member = member.next
-        for member in members:
-            if member.owner is self:
-                if isinstance(member, Scope):
-                    try:
-                        (<Scope>member).start_abort(cause)
-                    except BaseException as error:
-                        fatal = error
-                elif isinstance(member, OwnedTask):
-                    if isinstance(member, Driver):
-                        (<OwnedTask>member).task.cancel()  # the others were, by the close
-                    member.leave()
-        self.on_abort()
-        self.schedule()
-        if fatal is not None:
-            raise fatal
+            enter_abort(self, cause)
+        finally:
+            has_entered(self.engine)
         return 0
 
     cdef int end(self, object cause) except -1:
@@ -590,6 +554,71 @@ cdef class Scope(Owner):
         return f"<{self.name} {STATE_NAMES[self.state]}>"
 
 
+cdef int enter_closing(Scope scope, object cause) except -1:
+    cdef Member member
+    cdef object fatal = None
+    scope.state = CLOSING
+    scope.cause = cause
+    try:
+        scope.on_closing()
+    except BaseException as error:
+        fatal = error
+    if scope.driver is not None:
+        scope.driver.limit()
+    for member in members_of(scope):
+        if member.owner is scope and not member.is_held:
+            try:
+                member.end(cause)
+            except BaseException as error:
+                fatal = error  # an exit leaves the loop, but the close goes its way
+    if scope.waiting and scope.linger_time >= 0:
+        scope.linger_alarm = scope.set_alarm(scope.linger_time, LINGER_PASSED)
+    elif not scope.waiting:
+        scope.schedule()
+    if fatal is not None:
+        raise fatal
+    return 0
+
+
+cdef int enter_abort(Scope scope, object cause) except -1:
+    cdef Member member
+    cdef object fatal = None
+    try:
+        scope.start_closing(cause)
+    except BaseException as error:
+        fatal = error
+    if scope.is_aborting:
+        return 0
+    scope.is_aborting = True
+    for member in members_of(scope):
+        if member.owner is not scope:
+            continue
+        if isinstance(member, Scope):
+            try:
+                (<Scope>member).start_abort(cause)
+            except BaseException as error:
+                fatal = error
+        elif isinstance(member, OwnedTask):
+            if isinstance(member, Driver):
+                (<Driver>member).cancel()  # the others were, by the close
+            member.leave()
+    scope.on_abort()
+    scope.schedule()
+    if fatal is not None:
+        raise fatal
+    return 0
+
+
+cdef list members_of(Scope scope):
+    # Newest first. A list of its own: ending one member may end others.
+    cdef Member member = scope.first
+    cdef list members = []
+    while member is not None:
+        members.append(member)
+        member = member.next
+    return members
+
+
 cdef object start_timer(Scope scope, double seconds, double interval, object callback, tuple args):
     cdef Timer timer
     scope.check()
@@ -653,7 +682,7 @@ cdef int call_closer(Scope scope, object closer) except -1:
             PyObject_CallOneArg(closer, scope.cause)
         finally:
             PyContext_Exit(context)
-    except Exception as error:
+    except CONTAINED as error:
         scope.report(f"Exception in on_close of {scope.name}", error)
     finally:
         scope.engine.depth -= 1
@@ -662,20 +691,15 @@ cdef int call_closer(Scope scope, object closer) except -1:
 
 cdef int abandon_tasks(Scope scope) except -1:
     # Their time is over: they are named, and the close goes on without them.
-    cdef Member member = scope.first
-    cdef list late = []
-    cdef bint has_drivers = False
-    while member is not None:
-        if isinstance(member, OwnedTask):
-            late.append(member)
-            has_drivers |= isinstance(member, Driver)
-        member = member.next
+    cdef Member member
+    cdef list late = [member for member in members_of(scope) if isinstance(member, OwnedTask)]
+    cdef bint has_drivers = any([isinstance(member, Driver) for member in late])
     if has_drivers and not scope.is_late:
         # Handlers were only told of the close so far: now they are cancelled, and get their time.
         scope.is_late = True
         for member in late:
             if isinstance(member, Driver):
-                (<Driver>member).task.cancel()
+                (<Driver>member).cancel()
         scope.linger_alarm = scope.set_alarm(scope.linger_time, LINGER_PASSED)
         return 0
     if late:
@@ -712,9 +736,7 @@ cdef bint is_echo(object error, object cause):
 
 
 cdef int draw(Member member, int depth, list lines) except -1:
-    cdef Member child
     cdef Scope scope
-    cdef list children = []
     indent = "  " * depth
     if not isinstance(member, Scope):
         lines.append(f"{indent}{member!r}")
@@ -726,10 +748,6 @@ cdef int draw(Member member, int depth, list lines) except -1:
         f"{indent}{scope.name} {STATE_NAMES[scope.state]} {age:.1f} s"
         + (f" {details}" if details else "")
     )
-    child = scope.first
-    while child is not None:
-        children.append(child)
-        child = child.next
-    for child in reversed(children):
+    for child in reversed(members_of(scope)):
         draw(child, depth + 1, lines)
     return 0

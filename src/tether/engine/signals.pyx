@@ -16,6 +16,7 @@ from cpython.exc cimport PyErr_SetFromErrno
 from libc.stdint cimport uint32_t
 from posix.unistd cimport close, read
 
+from tether.engine.members cimport let_go
 from tether.engine.poller cimport READ
 
 from tether.engine.members import named
@@ -148,6 +149,7 @@ cdef class Signals(Source):
         cdef char buffer[64]
         cdef Signal member
         cdef unsigned long long total
+        cdef object fatal = None
         while read(self.reading, buffer, sizeof(buffer)) == sizeof(buffer):
             pass
         rearm_slot(self.slot)  # from here on a delivery writes again
@@ -159,7 +161,12 @@ cdef class Signals(Source):
             member.seen = total
             member.count += member.latest
             if member.owner is not None:
-                member.owner.invoke_or_spawn(member.callback, member.args)
+                try:
+                    member.owner.invoke_or_spawn(member.callback, member.args)
+                except BaseException as error:
+                    fatal = error  # an exit leaves when all were told: the pipe is empty
+        if fatal is not None:
+            raise fatal
         return 0
 
     cdef object described(self):
@@ -228,6 +235,7 @@ cdef class Signal(Member):
         if self.is_cancelled or self.owner is None:
             return 0
         self.is_cancelled = True
+        let_go(self.owner.engine, (self.callback, self.args))
         self.callback = None
         self.args = None
         self.leave()

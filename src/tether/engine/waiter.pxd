@@ -11,6 +11,8 @@ cdef class Dispatcher:
     cdef unsigned long thread  # that runs the loop, 0 while none does
     cdef bint is_dead          # the loop was closed, or is another process's
     cdef bint is_inherited     # by a forked child, whose loop it is not
+    cdef int entering          # above 0 while scopes enter closing: nobody's Python code runs then
+    cdef list endings          # what is closed when they all have entered it, in this order
     cdef double now            # when this pass began to serve
     cdef double clock(self) noexcept nogil
     cdef int check_thread(self) except -1

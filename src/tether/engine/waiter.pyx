@@ -45,6 +45,7 @@ cdef class Dispatcher:
     def __cinit__(self):
         self.ready = Ready()
         self.timers = TimerHeap()
+        self.endings = []
 
     cdef double clock(self) noexcept nogil:
         # Monotonic, in seconds; the same clock as `time.monotonic`.
@@ -201,6 +202,9 @@ cdef int wake_all(list waiters) except -1:
 
 cdef class Awaiting:
     """A plain awaitable: done at once where it can be, else once a native object wakes it."""
+
+    def __init__(self):
+        raise TypeError("an awaitable of a scope is made by what is awaited")
 
     cdef bint ready(self) except -1:
         raise NotImplementedError

@@ -4,6 +4,7 @@ from libc.errno cimport EBADF
 from libc.stdint cimport uint32_t
 
 from tether.engine.descriptor cimport number_of, start_watching
+from tether.engine.members cimport let_go
 from tether.engine.poller cimport CLOSED_BY_PEER, GONE, READ, WRITE
 
 from tether.engine.events import describe_events
@@ -65,6 +66,7 @@ cdef class Watch(Watcher):
         return owner.spawn_if(owner.invoke_one(self.callback, what))
 
     cdef int replaced(self) except -1:
+        let_go(self.descriptor.engine, (self.callback, self.file))
         self.callback = None
         self.file = None
         self.descriptor.engine.watch_count -= 1

@@ -125,7 +125,10 @@ cdef class Listener(Source):
         stream.is_session = True
         result = stream.invoke_one(self.stream_callback, stream)
         if asyncio.iscoroutine(result):
-            self.start_driver(result, stream)
+            if self.state == OPEN and stream.state == OPEN:
+                self.start_driver(result, stream)
+            else:
+                result.close()  # there is no session any more that it could drive
         return 0
 
     cdef int rest(self, int number) except -1:

@@ -11,6 +11,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EINTR, errno
 from posix.unistd cimport close as close_descriptor
 
+from tether.engine.members cimport let_go
 from tether.engine.poller cimport CLOSED_BY_PEER, EDGE, HANGUP, READ, WRITE, rearm
 from tether.engine.scope cimport CLOSED, CLOSING, OPEN
 from tether.engine.waiter cimport wake_all
@@ -304,6 +305,8 @@ cdef class Stream(Source):
         """Go on reading after `pause`."""
         self.check()
         self.is_paused = False
+        if self.inbox is not None or self.at_eof:
+            self.set_alarm(0, HAND_ON)
         self.resume()
 
     def start_tls(self, context, *, server_side=False, server_hostname=None,
@@ -513,12 +516,12 @@ cdef class Stream(Source):
     cdef int hand_on(self) except -1:
         # What came before the callbacks were set.
         cdef bytearray inbox = self.inbox
-        if self.state != OPEN:
+        if self.state != OPEN or self.is_paused:
             return 0
         if inbox is not None and self.data_callback is not None:
             self.inbox = None
             self.invoke_one(self.data_callback, bytes(inbox))
-        if self.at_eof and not self.eof_told and self.state == OPEN:
+        if self.at_eof and not self.eof_told and self.state == OPEN and not self.is_paused:
             return self.end_of_file()
         return self.resume()
 
@@ -610,6 +613,9 @@ cdef class Stream(Source):
         self.senders = None
         if senders is not None:
             wake_all(senders)
+            if self.waiting_bytes() > self.write_low:
+                self.wants_drain = True  # those who waited filled it again
+                return 0
         if self.consumer is not None:
             self.consumer.drained()
         elif self.drain_callback is not None:
@@ -631,9 +637,8 @@ cdef class Stream(Source):
         self.wake_reader()
         if self.layer is not None:
             self.layer.closing()
-        self.data_callback = None
-        self.eof_callback = None
-        self.drain_callback = None
+        let_go(self.home, (self.data_callback, self.eof_callback, self.drain_callback))
+        self.data_callback = self.eof_callback = self.drain_callback = None
         if self.consumer is not None and self.consumer.state == OPEN:
             self.consumer.lost(self.cause)
         return 0
