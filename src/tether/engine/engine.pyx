@@ -1,4 +1,5 @@
 # What asyncio and people call on the loop. Knows sources, scopes and the poller interface, no stream.
+# cython: embedsignature.format=clinic
 
 import os
 import signal

@@ -12,6 +12,7 @@
 # present one, so a bucket of a lower level always comes before one of a higher level, and within a
 # level the lower number comes first. When the time reaches a bucket, what is in it is put in place
 # again: at a lower level, or in the heap.
+# cython: embedsignature.format=clinic
 
 import asyncio
 

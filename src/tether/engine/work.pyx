@@ -3,6 +3,7 @@
 # Rules: the queue owns what it holds, and cancelling marks, it does not dig. A handle takes no part
 # in garbage collection, for there is one for every callback: while it waits, the queue shows the
 # collector what it refers to, and when it is over it refers to nothing.
+# cython: embedsignature.format=clinic
 
 import asyncio
 import sys
