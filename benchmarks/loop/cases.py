@@ -30,11 +30,12 @@ class Work(Case):
 class Loop(Peer):
     """A loop; `only` names the modules of `works` that it takes part in, all where it is empty.
 
-    `lacks` names those that it cannot do.
+    `lacks` names those that it cannot do, and `ways` the functions it takes instead of others.
     """
 
     only: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    ways: tuple[tuple[str, str], ...] = ()
 
     def takes(self, case: Case) -> bool:
         """Whether it takes part in that case."""
@@ -114,6 +115,13 @@ CASES = (
 
 LOOPS = (
     Loop("tether", "tether", ("tether",)),
+    Loop(
+        "tether-watch",
+        "tether, `watch`",
+        ("tether",),
+        only=("pipes",),
+        ways=(("pipes.readers", "pipes.watches"),),
+    ),
     Loop("asyncio", "asyncio"),
     Loop("aiofastnet", "asyncio with aiofastnet", ("aiofastnet",), only=("tls_echo",)),
     Loop("uvloop", "uvloop", ("uvloop",)),

@@ -11,6 +11,7 @@ import importlib
 # Name -> module and factory, at the settings its documentation gives.
 FACTORIES = {
     "tether": ("tether", "Loop"),
+    "tether-watch": ("tether", "Loop"),
     "asyncio": ("asyncio", "SelectorEventLoop"),
     "uvloop": ("uvloop", "new_event_loop"),
     "rloop": ("rloop", "new_event_loop"),

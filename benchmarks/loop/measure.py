@@ -73,4 +73,5 @@ def _under_load(
 
 def _command(loop: Loop, case: Work) -> list[str]:
     # No option of the interpreter's, so that it is the same one for all.
-    return [sys.executable, "-m", "benchmarks.loop.run", loop.name, case.work]
+    work = dict(loop.ways).get(case.work, case.work)
+    return [sys.executable, "-m", "benchmarks.loop.run", loop.name, work]

@@ -17,11 +17,24 @@ async def readers(stopwatch: Stopwatch, pipes: int, active: int, writes: int) ->
     """By `add_reader`."""
     loop = asyncio.get_running_loop()
 
-    def add(descriptor: int, callback: Callable[[], None]) -> Callable[[], object]:
+    def add(descriptor: int, callback: Callable[..., None]) -> Callable[[], object]:
         loop.add_reader(descriptor, callback)
         return lambda: loop.remove_reader(descriptor)
 
     await _walk(stopwatch, pipes, active, writes, add)
+
+
+async def watches(stopwatch: Stopwatch, pipes: int, active: int, writes: int) -> None:
+    """By tether's own `watch`."""
+    import tether
+
+    scope = tether.Scope()
+
+    def add(descriptor: int, callback: Callable[..., None]) -> Callable[[], object]:
+        return scope.watch(descriptor, tether.READ, callback).cancel
+
+    await _walk(stopwatch, pipes, active, writes, add)
+    scope.close()
 
 
 async def _walk(
@@ -29,7 +42,7 @@ async def _walk(
     pipes: int,
     active: int,
     writes: int,
-    add: Callable[[int, Callable[[], None]], Callable[[], object]],
+    add: Callable[[int, Callable[..., None]], Callable[[], object]],
 ) -> None:
     loop = asyncio.get_running_loop()
     ends = [os.pipe() for _ in range(pipes)]
@@ -37,8 +50,8 @@ async def _walk(
     left = writes - active
     reading = writes
 
-    def reader(own: int, following: int) -> Callable[[], None]:
-        def on_readable() -> None:
+    def reader(own: int, following: int) -> Callable[..., None]:
+        def on_readable(what: int = 0) -> None:
             nonlocal left, reading
             os.read(own, 1)
             reading -= 1
