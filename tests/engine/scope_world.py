@@ -34,6 +34,10 @@ class WatchedTask(asyncio.Task[None]):
     world: World
     task: Task
 
+    def set_name(self, value: object) -> None:
+        if value is not None:  # 3.13's loop gives a factory's task the name that nobody gave
+            super().set_name(value)
+
     def cancel(self, msg: Any | None = None) -> bool:
         self.world.cancelled(self.task)
         return super().cancel(msg)

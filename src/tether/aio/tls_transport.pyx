@@ -311,6 +311,9 @@ def upgrade_transport(
     former.protocol = None  # it hears nothing of this end
     former.start_closing(None)
     transport.server = server
+    if server is not None and sys.version_info >= (3, 13):
+        server._clients.add(transport)  # `_attach` refuses where the server was closed meanwhile
+        server._clients.discard(former)
     transport.waiter = waiter
     try:
         transport.shake_hands(context, server_side, server_hostname)

@@ -433,9 +433,13 @@ cdef class SocketTransport(Consumer):
 
     cdef int on_finish(self) except -1:
         # In one step where nothing waits to be sent: asyncio's users expect it in the next pass.
+        cdef Stream stream = self.stream
+        cdef bint is_ours = stream is not None and stream.owner is self
+        if is_ours:
+            stream.is_queued = True  # run here, and not left in the queue of a loop that stops
         Consumer.on_finish(self)
-        if self.stream is not None and self.stream.state == CLOSING:
-            self.stream.run()
+        if is_ours:
+            stream.run()
         return 0
 
     cdef int on_closed(self) except -1:

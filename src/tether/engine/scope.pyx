@@ -482,6 +482,7 @@ cdef class Scope(Owner):
 
     cdef int run(self) except -1:
         # The next step of closing, from the top of the dispatch.
+        cdef object fatal = None
         self.is_queued = False
         if self.state != CLOSING:
             return 0
@@ -492,9 +493,16 @@ cdef class Scope(Owner):
             if self.linger_alarm is not None:
                 self.drop_alarm(self.linger_alarm)
                 self.linger_alarm = None
-            self.on_finish()
+            self.is_queued = True  # a release now needs no pass of its own: it is seen below
+            try:
+                self.on_finish()
+            except BaseException as error:
+                fatal = error
+            self.is_queued = False
         if self.is_released:
             become_closed(self)
+        if fatal is not None:
+            raise fatal
         return 0
 
     cdef int release(self) except -1:
