@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import tether
@@ -148,14 +147,6 @@ class Acts(World):
         self.attempt(owner, lambda: self.real[owner].spawn(coroutine))
         self.coming.pop(coroutine, None)
 
-    def stay(self, me: Scope, index: int, linger: float | None, farewell: Script) -> None:
-        """A scope of its own, with a task that takes its time after its cancellation."""
-        before = set(self.real)
-        self.new_scope(me, index, linger)
-        for scope in set(self.real) - before:
-            program: Act = ([("gate", 0, [])], farewell, "stays")
-            self.real[scope].spawn(self.task(scope, program))
-
     def cancel_task(self, me: Scope, index: int) -> None:
         if self.tasks:
             self.by_user = True
@@ -164,15 +155,14 @@ class Acts(World):
             finally:
                 self.by_user = False
 
-    def own_things(self, me: Scope, index: int, scripts: list[Script]) -> None:
+    def own_thing(self, me: Scope, index: int, script: Script) -> None:
         owner = self.scope(me, index)
-        for script in scripts:
-            thing = Thing("<own thing>")
-            if owner.state == OPEN:
-                self.model.add(owner, thing)
-            else:
-                self.model.closings.insert(0, thing)  # too late: it is closed at once
-            self.attempt(owner, partial(self.real[owner].own, RealThing(self, thing, script)))
+        thing = Thing("<own thing>")
+        if owner.state == OPEN:
+            self.model.add(owner, thing)
+        else:
+            self.model.closings.insert(0, thing)  # too late: it is closed at once
+        self.attempt(owner, lambda: self.real[owner].own(RealThing(self, thing, script)))
 
     def own_scope(self, me: Scope, index: int, other: int) -> None:
         owner, child = self.scope(me, index), self.scope(me, other)
@@ -189,12 +179,10 @@ class Acts(World):
             self.model.add(owner, child)
         self.attempt(owner, lambda: self.real[owner].own(self.real[child]))
 
-    def add_closers(self, me: Scope, index: int, scripts: list[Script]) -> None:
+    def add_closer(self, me: Scope, index: int, script: Script) -> None:
         scope = self.scope(me, index)
-        for script in scripts:
-            self.add_closer(scope, self.name("closer"), script)
+        name = self.name("closer")
 
-    def add_closer(self, scope: Scope, name: str, script: Script) -> None:
         def closed(cause: BaseException | None) -> None:
             self.model.told(scope, name, cause)
             self.follow(script, scope, only_logged=True)
@@ -281,8 +269,8 @@ class Acts(World):
         if waits and other.owns(task):
             if task.session is None:
                 with suppress(RuntimeError):
-                    _ = real.wait_closed()
-                    self.model.faults.append(f"{task.name} may wait for who waits for it")
+                    await real.wait_closed()
+                    self.model.faults.append(f"{task.name} waits for who waits for it")
             return False
         self.waiting += 1
         try:

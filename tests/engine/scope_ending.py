@@ -16,8 +16,6 @@ from tests.engine.scope_world import EXITS
 from tether.engine.lifecycle import CLOSED, OPEN
 
 PATIENCE = 8.0
-LINGER = 0.005  # longer than the shorter ones of `LINGERS`
-LINGERS = (0, 0.003, 5.0, None)
 
 
 class Ending(Sources):
@@ -54,10 +52,6 @@ class Ending(Sources):
     def end(self, how: str) -> None:
         """Close everything, gracefully, at once, or by closing the loop; all of it is told."""
         root = self.model.root
-        soon = self.loop.time() + LINGER
-        while self.loop.time() < soon:
-            self.turn_once()
-        self.settle()  # whoever lingered, its time is over
         if how == "shut":
             self.shut()
         else:
