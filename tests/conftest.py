@@ -19,6 +19,15 @@ TESTS = Path(__file__).parent
 WATCHED = {"engine", "aio", "stream", "connect", "libraries"}
 
 
+@pytest.fixture(autouse=True, scope="session")
+def what_is_loaded_is_no_garbage() -> Iterator[None]:
+    """Many tests end with a collection, which need not look at every module and test there is."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def reports() -> Iterator[Reports]:
     """What was logged; what is in it at the end of the test fails it."""

@@ -44,14 +44,19 @@ class Loop(Peer):
         return module not in self.lacks and (not self.only or module in self.only)
 
     def prepare(self) -> None:
-        """Compile it, where it is libevent."""
-        if self.name == "libevent":
-            libevent_program()
+        """Compile it, where it is a program in C."""
+        if self.name in PROGRAMS:
+            program(self.name)
 
 
-def libevent_program() -> Path:
-    """Return libevent's benchmark on libevent itself, compiling it where needed."""
-    return compiled(HERE / "works" / "pipes.c", libraries=["event"])
+# The yardsticks in C, and the library that each needs.
+PROGRAMS = {"bare": ("echo.c", ()), "libevent": ("pipes.c", ("event",))}
+
+
+def program(name: str) -> Path:
+    """Return the yardstick of that name, compiling it where needed."""
+    source, libraries = PROGRAMS[name]
+    return compiled(HERE / "works" / source, libraries=libraries)
 
 
 def _echoes(module: str, title: str, *load: str) -> tuple[Work, ...]:
@@ -128,7 +133,8 @@ LOOPS = (
     Loop("rloop", "rloop", ("rloop",), lacks=("tls_echo",)),
     Loop("rsloop", "rsloop", ("rsloop",), optional=True),
     Loop("libevent", "libevent, C", only=("pipes",)),
+    Loop("bare", "bare C, epoll", only=("protocol_echo", "stream_echo")),
 )
 
 # What the ratios are taken against.
-REFERENCES = ("uvloop", "rloop", "aiofastnet", "libevent")
+REFERENCES = ("uvloop", "rloop", "aiofastnet", "libevent", "bare")

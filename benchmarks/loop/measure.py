@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.build import compiled
-from benchmarks.loop.cases import HERE, Loop, Work, libevent_program
+from benchmarks.loop.cases import HERE, PROGRAMS, Loop, Work, program
 from benchmarks.loop.works.tls_echo import make_certificate
 from benchmarks.process import finished, started
 from benchmarks.room import Measurement
@@ -36,8 +36,8 @@ def measure(
     if case.connections:
         return _under_load(loop, case, cores, seconds, warmup)
     numbers = [str(number) for number in case.numbers]
-    if loop.name == "libevent":
-        command = [str(libevent_program()), *numbers, str(seconds), str(warmup)]
+    if loop.name in PROGRAMS:
+        command = [str(program(loop.name)), *numbers, str(seconds), str(warmup)]
     else:
         command = [*_command(loop, case), *numbers]
         command += ["--seconds", str(seconds), "--warmup", str(warmup)]
@@ -56,7 +56,11 @@ def _under_load(
     if "--tls" in case.load:
         make_certificate()
     server_core, load_core = cores
-    with started([*_command(loop, case), "--serve"], server_core) as running:
+    if loop.name in PROGRAMS:
+        server = [str(program(loop.name))]
+    else:
+        server = [*_command(loop, case), "--serve"]
+    with started(server, server_core) as running:
         arguments = {
             "--port": running.port,
             "--connections": case.connections,

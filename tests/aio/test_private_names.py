@@ -85,6 +85,7 @@ NAMES = {
     "_start_tls_compatible": TRANSPORT,
     "_stop_serving": LOOP,
     "_stopping": MADE,
+    "_task_factory": MADE,
     "_thread_id": MADE,
     "_timer_handle_cancelled": BASE,
     "_transports": MADE,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -176,16 +173,7 @@ class ScopeMachine(RuleBasedStateMachine):
             self.acts.dispose()
 
 
-@pytest.fixture
-def quick_collections() -> Iterator[None]:
-    """What was there before need not be looked at after every example."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-def test_scopes_keep_their_promises(quick_collections: None, reports: Reports) -> None:
+def test_scopes_keep_their_promises(reports: Reports) -> None:
     run_state_machine_as_test(ScopeMachine, settings=searching(150, 40))
     reports.take()  # each was judged by the model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
 
@@ -19,15 +18,6 @@ S = TypeVar("S", bound=Server)
 
 #: tether's loop and, as a control, the standard library's: what fails on both is not tether's.
 LOOPS = {"tether": tether.Loop, "asyncio": asyncio.SelectorEventLoop}
-
-
-@pytest.fixture(autouse=True, scope="session")
-def libraries_are_no_garbage() -> Iterator[None]:
-    """Every test ends with a collection, which need not look at what all libraries defined."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 class Run(Protocol):

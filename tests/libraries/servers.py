@@ -137,10 +137,9 @@ class Server(ABC):
     def kill(self) -> None:
         """End it and its children at once, without a word to its clients."""
         assert self.process is not None
-        family = [
-            psutil.Process(self.process.pid),
-            *psutil.Process(self.process.pid).children(recursive=True),
-        ]
+        parent = psutil.Process(self.process.pid)
+        parent.suspend()  # so that it starts nobody after they were counted
+        family = [parent, *parent.children(recursive=True)]
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()

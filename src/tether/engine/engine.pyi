@@ -2,9 +2,9 @@
 # It is mixed with asyncio's loop: what both have is typed as asyncio has it.
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
-from typing import TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from _typeshed import HasFileno
 
@@ -14,6 +14,7 @@ from tether.engine.lag import Lag
 from tether.engine.poller import Poller
 from tether.engine.scope import Scope
 
+_T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
 
 class Engine:
@@ -57,6 +58,15 @@ class Engine:
         *args: *_Args,
         context: Context | None = None,
     ) -> asyncio.TimerHandle: ...
+    def create_future(self) -> asyncio.Future[Any]: ...
+    def create_task(
+        self,
+        coro: Generator[Any, None, _T] | Coroutine[Any, Any, _T],
+        *,
+        name: object = None,
+        context: Context | None = None,
+        **options: Any,
+    ) -> asyncio.Task[_T]: ...
     def _ensure_fd_no_transport(self, fd: int | HasFileno) -> None: ...
     def run_once(self, block: bool = True, *, timeout: float | None = None) -> int: ...
     def stop(self, *, at_once: bool = False) -> None: ...

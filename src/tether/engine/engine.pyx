@@ -1,6 +1,7 @@
 # What asyncio and people call on the loop. Knows sources, scopes and the poller interface, no stream.
 # cython: embedsignature.format=clinic
 
+import asyncio
 import os
 import signal
 import warnings
@@ -24,6 +25,9 @@ from tether.engine.pollers import make_poller
 
 cdef enum:
     FLUSH_EVERY = 32
+
+cdef object Future = asyncio.Future
+cdef object Task = asyncio.Task
 
 cdef object loops = WeakSet()
 
@@ -121,6 +125,21 @@ cdef class Engine(Passes):
         if when is None:
             raise TypeError("when cannot be None")
         return set_timer(self, when, callback, args, context)
+
+    @cython.binding(False)
+    def create_future(self):
+        """A future of this loop; see `asyncio.loop.create_future`."""
+        return Future(loop=self)
+
+    @cython.binding(False)
+    def create_task(self, coro, *, name=None, context=None, **options):
+        """A task of this loop; see `asyncio.loop.create_task`."""
+        # Factories, closed loops and the tracebacks of debug mode are the standard library's.
+        if self._debug or self.is_dead or self._task_factory is not None:
+            return super().create_task(coro, name=name, context=context, **options)
+        if name is None and context is None and not options:
+            return Task(coro, loop=self)
+        return Task(coro, loop=self, name=name, context=context, **options)
 
     def _add_callback(self, handle):
         # The standard library's signal path brings handles of its own.
