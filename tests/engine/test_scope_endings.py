@@ -231,3 +231,27 @@ def test_a_handler_that_outlives_its_listener_leaves_no_timer() -> None:
         assert loop.counts.pending_timers == 0
 
     tether.run(main())
+
+
+def test_an_exit_when_a_handler_returns_keeps_no_listener_waiting() -> None:
+    """What the stream owns lets an exit out, in the close that the handler's return began."""
+
+    def leave() -> None:
+        raise SystemExit
+
+    async def on_stream(stream: tether.Stream) -> None:
+        stream.own(Hostile(leave))
+
+    async def listen() -> tether.Listener:
+        return tether.listen("127.0.0.1:0", on_stream)
+
+    async def close() -> None:
+        listener.close()
+        await asyncio.wait_for(listener.wait_closed(), 5)
+
+    with asyncio.Runner(loop_factory=tether.Loop) as runner:
+        listener = runner.run(listen())
+        with open_socket(listener.address):
+            with pytest.raises(SystemExit):
+                runner.get_loop().run_forever()
+            runner.run(close())

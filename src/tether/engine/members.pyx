@@ -185,13 +185,15 @@ cdef class Driver(OwnedTask):
         session.driver = None
         if owner is None:
             return
-        if task.cancelled():
-            session.start_closing(asyncio.CancelledError())
-        elif task.exception() is not None:
-            session.contain(task.exception())
-        else:
-            session.start_closing(None)
-        self.leave()
+        try:
+            if task.cancelled():
+                session.start_closing(asyncio.CancelledError())
+            elif task.exception() is not None:
+                session.contain(task.exception())
+            else:
+                session.start_closing(None)
+        finally:
+            self.leave()  # an exit that left the close keeps nobody waiting
 
 
 cdef class Lateness(Work):
