@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import tether
@@ -147,6 +148,14 @@ class Acts(World):
         self.attempt(owner, lambda: self.real[owner].spawn(coroutine))
         self.coming.pop(coroutine, None)
 
+    def stay(self, me: Scope, index: int, linger: float | None, farewell: Script) -> None:
+        """A scope of its own, with a task that takes its time after its cancellation."""
+        before = set(self.real)
+        self.new_scope(me, index, linger)
+        for scope in set(self.real) - before:
+            program: Act = ([("gate", 0, [])], farewell, "stays")
+            self.real[scope].spawn(self.task(scope, program))
+
     def cancel_task(self, me: Scope, index: int) -> None:
         if self.tasks:
             self.by_user = True
@@ -155,14 +164,15 @@ class Acts(World):
             finally:
                 self.by_user = False
 
-    def own_thing(self, me: Scope, index: int, script: Script) -> None:
+    def own_things(self, me: Scope, index: int, scripts: list[Script]) -> None:
         owner = self.scope(me, index)
-        thing = Thing("<own thing>")
-        if owner.state == OPEN:
-            self.model.add(owner, thing)
-        else:
-            self.model.closings.insert(0, thing)  # too late: it is closed at once
-        self.attempt(owner, lambda: self.real[owner].own(RealThing(self, thing, script)))
+        for script in scripts:
+            thing = Thing("<own thing>")
+            if owner.state == OPEN:
+                self.model.add(owner, thing)
+            else:
+                self.model.closings.insert(0, thing)  # too late: it is closed at once
+            self.attempt(owner, partial(self.real[owner].own, RealThing(self, thing, script)))
 
     def own_scope(self, me: Scope, index: int, other: int) -> None:
         owner, child = self.scope(me, index), self.scope(me, other)
@@ -179,10 +189,12 @@ class Acts(World):
             self.model.add(owner, child)
         self.attempt(owner, lambda: self.real[owner].own(self.real[child]))
 
-    def add_closer(self, me: Scope, index: int, script: Script) -> None:
+    def add_closers(self, me: Scope, index: int, scripts: list[Script]) -> None:
         scope = self.scope(me, index)
-        name = self.name("closer")
+        for script in scripts:
+            self.add_closer(scope, self.name("closer"), script)
 
+    def add_closer(self, scope: Scope, name: str, script: Script) -> None:
         def closed(cause: BaseException | None) -> None:
             self.model.told(scope, name, cause)
             self.follow(script, scope, only_logged=True)
@@ -269,8 +281,8 @@ class Acts(World):
         if waits and other.owns(task):
             if task.session is None:
                 with suppress(RuntimeError):
-                    await real.wait_closed()
-                    self.model.faults.append(f"{task.name} waits for who waits for it")
+                    _ = real.wait_closed()
+                    self.model.faults.append(f"{task.name} may wait for who waits for it")
             return False
         self.waiting += 1
         try:

@@ -9,6 +9,7 @@ import gc
 import logging
 import warnings
 import weakref
+from contextlib import suppress
 
 from tests.engine.scope_model import Scope, Task
 from tests.engine.scope_sources import Sources
@@ -16,6 +17,8 @@ from tests.engine.scope_world import EXITS
 from tether.engine.lifecycle import CLOSED, OPEN
 
 PATIENCE = 8.0
+LINGER = 0.005  # longer than the shorter ones of `LINGERS`
+LINGERS = (0, 0.003, 5.0, None)
 
 
 class Ending(Sources):
@@ -28,19 +31,12 @@ class Ending(Sources):
         self.gates.clear()
 
     def settle(self) -> None:
-        """Passes until only what has a right to wait still does so."""
+        """Passes until only what has a right to wait still does so: each pass is judged."""
         left = 12 + 3 * self.model.root.depth()
         end = self.loop.time() + PATIENCE
-        while left and self.loop.time() < end:
-            self.turn_once()
-            left -= not self.exits  # what an exit cuts off is no whole pass
-        while self.is_expecting() and self.loop.time() < end:
-            self.turn_once()
+        while (left > 0 or self.is_expecting()) and self.loop.time() < end:
+            left -= self.turn_once()
         self.model.expect(not self.is_expecting(), "bytes were sent and never received")
-        for scope in self.clients:
-            stream = self.stream_of(scope)
-            scope.is_settled = scope.is_aborted or stream.buffered == 0
-        self.model.settled(self.loop.time())
 
     def is_expecting(self) -> bool:
         return any(
@@ -52,6 +48,10 @@ class Ending(Sources):
     def end(self, how: str) -> None:
         """Close everything, gracefully, at once, or by closing the loop; all of it is told."""
         root = self.model.root
+        soon = self.loop.time() + LINGER
+        while self.loop.time() < soon:
+            self.turn_once()
+        self.settle()  # whoever lingered, its time is over
         if how == "shut":
             self.shut()
         else:
@@ -117,7 +117,9 @@ class Ending(Sources):
             assert coroutine is not None
             coroutine.close()
         if hasattr(self, "loop"):
-            self.loop.close()
+            with warnings.catch_warnings(), suppress(*EXITS):
+                warnings.simplefilter("ignore")  # open where a promise was broken: that is told
+                self.loop.close()
             del self.loop
         for kept in (
             self.real,

@@ -7,11 +7,14 @@ no loop and no native object.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tether.engine.lifecycle import CLOSED, CLOSING, LIFE_CYCLE, OPEN
 from tether.errors import Closed, NetworkError
+
+PASSES_OF_A_TASK = 3  # its cancellation, its last step, and its owner is told; then one a level
 
 
 @dataclass(eq=False)
@@ -75,6 +78,10 @@ class Scope(Member):
     closers: list[str] = field(default_factory=list)
     """Who is told of the close, in the order in which they asked for it."""
     entered: float = 0.0
+    seen: float = math.inf
+    """When a pass ended and it was closing, the first time."""
+    left: int | None = None
+    """How many passes its close may still take, since it waited for something at the latest."""
     is_aborted: bool = False
     is_settled: bool = False
     """Whether closing it takes no time of its own: a stream may have to flush."""
@@ -91,6 +98,10 @@ class Scope(Member):
         while member is not None and member is not self:
             member = member.owner
         return member is self
+
+    def depth_in_tree(self) -> int:
+        """How many own it."""
+        return 0 if self.owner is None else 1 + self.owner.depth_in_tree()
 
     def session(self) -> Scope | None:
         """The nearest session at or above: whose failure it is."""
@@ -217,16 +228,32 @@ class Model:
             self.faults.append(f"on_close {closer}, but due were {scope.closers}")
         self.expect(cause is scope.cause, f"{closer} was told {cause!r}, not {scope.cause!r}")
 
-    def settled(self, now: float) -> None:
-        """All had its time: who is still closing has a right to, and `linger` is over for none."""
+    def passed(self, began: float, now: float) -> None:
+        """A pass is over: who is closing has a right to wait, or little time; nobody lingers."""
         for scope in self.root.scopes():
             if scope.state != CLOSING:
                 continue
-            self.expect(scope.is_waiting(), f"{scope.name} is closing and waits for nothing")
-            is_late = scope.linger is not None and now > scope.entered + scope.linger
+            scope.seen = min(scope.seen, now)
+            is_late = scope.linger is not None and began > scope.seen + scope.linger
             for member in scope.members:
                 if is_late and isinstance(member, Task) and member.session is None:
                     self.faults.append(f"{scope.name} waits for {member.name} after its linger")
+            if scope.is_waiting() or scope.left is None:
+                scope.left = PASSES_OF_A_TASK + scope.depth()
+            else:
+                scope.left -= 1
+            if scope.left < 0:
+                self.faults.append(f"{scope.name} is closing and waits for nothing")
+
+    def finishing(self) -> list[Scope]:
+        """Those that wait for nothing and nobody: one pass closes them, a release takes none."""
+        return [
+            scope
+            for scope in self.root.scopes()
+            if scope.state == CLOSING
+            and scope.is_settled
+            and not any(isinstance(member, Task | Scope) for member in scope.members)
+        ]
 
     def woken(self, scope: Scope) -> None:
         """`wait_closed` is over."""

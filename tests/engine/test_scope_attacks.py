@@ -158,8 +158,10 @@ def test_a_task_whose_first_step_closes_its_scope_is_cancelled() -> None:
         loop.set_task_factory(eager)
         task = scope.spawn(asyncio.Event().wait())
         loop.set_task_factory(None)
+        ended_before: list[bool] = []
+        scope.on_close(lambda cause: ended_before.append(task.cancelled()))
         await asyncio.wait_for(scope.wait_closed(), 5)
-        assert task.cancelled()
+        assert ended_before == [True]
 
     tether.run(main())
 

@@ -12,14 +12,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.engine.scope_ending import Ending
+from tests.engine.scope_ending import LINGERS, Ending
 from tests.engine.scope_world import EXITS, Script
 from tests.properties import searching
 from tests.watch import Reports, open_descriptors
 from tether.engine.pollers import POLLERS
 
 INDEX = st.integers(0, 12)
-LINGER = st.sampled_from([0, 0.003, 5.0, None])
+LINGER = st.sampled_from(LINGERS)
 
 # What ends something, or looks at it: allowed in the callback of anything.
 ENDING = st.deferred(
@@ -53,14 +53,16 @@ def programs(scripts: st.SearchStrategy[Script]) -> st.SearchStrategy[tuple[obje
 def beginnings(scripts: st.SearchStrategy[Script]) -> st.SearchStrategy[tuple[object, ...]]:
     """What begins something whose callbacks follow `scripts`."""
     seconds = st.sampled_from([0, 0, 0.002])
+    several = st.lists(scripts, min_size=1, max_size=3)
     return st.one_of(
         st.tuples(st.just("new_scope"), INDEX, LINGER),
         st.tuples(st.just("timer"), INDEX, seconds, st.just(False), scripts),
         st.tuples(st.just("timer"), INDEX, st.just(0.002), st.just(True), scripts),
         st.tuples(st.just("async_timer"), INDEX, programs(scripts)),
         st.tuples(st.just("spawn"), INDEX, programs(scripts)),
-        st.tuples(st.just("own_thing"), INDEX, scripts),
-        st.tuples(st.just("add_closer"), INDEX, scripts),
+        st.tuples(st.just("stay"), INDEX, LINGER, scripts),
+        st.tuples(st.just("own_things"), INDEX, several),
+        st.tuples(st.just("add_closers"), INDEX, several),
         st.tuples(st.just("send"), INDEX, st.sampled_from([1, 5000, 100_000])),
         st.tuples(st.just("flood"), INDEX),
         st.tuples(st.just("watch_pair"), INDEX, st.integers(0, 1), scripts),
@@ -93,12 +95,15 @@ class ScopeMachine(RuleBasedStateMachine):
         poller=st.sampled_from(sorted(POLLERS)),
         ending=st.sampled_from(["close", "abort", "shut"]),
         manner=MANNERS,
+        clients=st.integers(0, 2),
     )
-    def begin(self, poller: str, ending: str, manner: tuple[object, ...]) -> None:
+    def begin(self, poller: str, ending: str, manner: tuple[object, ...], clients: int) -> None:
         self.acts = Ending(poller)
         self.root = self.acts.model.root
         self.ending = ending
         self.acts.listen(self.root, 0, manner)
+        for _ in range(clients):
+            self.a_client_comes(0, 1000)
 
     def do(self, *act: object) -> None:
         """From outside of the loop."""
@@ -123,6 +128,18 @@ class ScopeMachine(RuleBasedStateMachine):
     @rule(index=INDEX, what=CLIENTS, size=st.sampled_from([1, 1000, 70_000]))
     def a_client_acts(self, index: int, what: str, size: int) -> None:
         self.do("client", index, what, size)
+
+    @rule(index=INDEX, size=st.sampled_from([0, 1, 1000]))
+    def a_client_comes(self, index: int, size: int) -> None:
+        """Its stream is there two passes later, and what it sent."""
+        self.do("connect", index)
+        self.do("client", -1, "send", size)
+        self.the_loop_runs(2)
+
+    @rule(index=INDEX)
+    def somebody_waits(self, index: int) -> None:
+        """A task of the root that waits for the end of another scope."""
+        self.do("spawn", 0, ([("closed", index, [])], [], "ends"))
 
     @rule(number=st.integers(0, 1))
     def a_descriptor_is_ready(self, number: int) -> None:
@@ -175,5 +192,5 @@ class ScopeMachine(RuleBasedStateMachine):
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
 def test_scopes_keep_their_promises(reports: Reports) -> None:
-    run_state_machine_as_test(ScopeMachine, settings=searching(150, 40))
+    run_state_machine_as_test(ScopeMachine, settings=searching(200, 40))
     reports.take()  # each was judged by the model
