@@ -20,8 +20,8 @@ cdef struct Entry:
 
 
 cdef struct Bucket:
-    Entry* entries           # what falls due in its span, in no order
-    Py_ssize_t count, capacity
+    Entry* entries           # what falls due in its span, in no order; gaps where it was cancelled
+    Py_ssize_t count, live, capacity
     bint is_stale       # the earliest was cancelled
     double earliest          # not later than any of them
 

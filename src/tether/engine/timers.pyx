@@ -21,6 +21,7 @@ from cpython.contextvars cimport PyContext_CopyCurrent
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport Py_EQ, Py_GE, Py_GT, Py_LE, Py_LT, visitproc
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject, PyTypeObject
+from libc.math cimport INFINITY
 
 from tether.engine.work cimport let_go, visit_work
 
@@ -102,17 +103,16 @@ cdef class Timers:
             return 0
         if bucket.entries[index].when == bucket.earliest:
             bucket.is_stale = True
-        bucket.count -= 1
-        if index != bucket.count:
-            bucket.entries[index] = bucket.entries[bucket.count]
-            (<Work>bucket.entries[index].work).index = index
-        if bucket.count == 0:
+        # Its place stays empty: to fill it would touch another that lies elsewhere in memory.
+        bucket.entries[index].work = NULL
+        bucket.live -= 1
+        if bucket.live == 0:
             self.filled[work.bucket // 64] &= ~(<uint64_t>1 << (work.bucket % 64))
             PyMem_Free(bucket.entries)
             bucket.entries = NULL
-            bucket.capacity = 0
-        elif bucket.capacity > SMALLEST and bucket.count * 8 < bucket.capacity:
-            resize(&bucket.entries, &bucket.capacity, bucket.capacity // 4)
+            bucket.capacity = bucket.count = 0
+        elif bucket.count > SMALLEST and bucket.live * 4 < bucket.count:
+            compact(bucket)
         self.count -= 1
         work.is_pending = False
         Py_DECREF(work)
@@ -161,16 +161,21 @@ cdef class Timers:
         for number in range(BUCKETS):
             # Taken out first: what is released may set or cancel others.
             bucket = self.buckets[number]
-            self.buckets[number].entries = NULL
-            self.buckets[number].count = 0
-            self.buckets[number].capacity = 0
+            empty(&self.buckets[number])
             self.filled[number // 64] &= ~(<uint64_t>1 << (number % 64))
-            self.count -= bucket.count
+            self.count -= bucket.live
             while bucket.count:
                 bucket.count -= 1
-                release(bucket.entries[bucket.count].work)
+                if bucket.entries[bucket.count].work != NULL:
+                    release(bucket.entries[bucket.count].work)
             PyMem_Free(bucket.entries)
         return 0
+
+
+cdef void empty(Bucket* bucket) noexcept:
+    # What it held is somebody else's now.
+    bucket.entries = NULL
+    bucket.count = bucket.live = bucket.capacity = 0
 
 
 cdef int release(PyObject* work) except -1:
@@ -192,7 +197,10 @@ cdef int place(Timers timers, Entry* entry) except -1:
     number = (tick >> (level * DIGIT)) & 63
     bucket = &timers.buckets[level * 64 + number]
     if bucket.count == bucket.capacity:
-        resize(&bucket.entries, &bucket.capacity, max(4, bucket.capacity * 2))
+        if bucket.live * 2 <= bucket.count and bucket.count:
+            compact(bucket)
+        else:
+            resize(&bucket.entries, &bucket.capacity, max(4, bucket.capacity * 2))
     if bucket.count == 0:
         timers.filled[level] |= <uint64_t>1 << number
         bucket.earliest = entry.when
@@ -203,6 +211,21 @@ cdef int place(Timers timers, Entry* entry) except -1:
     (<Work>entry.work).bucket = level * 64 + number
     (<Work>entry.work).index = bucket.count
     bucket.count += 1
+    bucket.live += 1
+    return 0
+
+
+cdef int compact(Bucket* bucket) except -1:
+    # Closes the gaps that the cancelled left: as many steps as it has had cancellations.
+    cdef Py_ssize_t index, kept = 0
+    for index in range(bucket.count):
+        if bucket.entries[index].work != NULL:
+            bucket.entries[kept] = bucket.entries[index]
+            (<Work>bucket.entries[kept].work).index = kept
+            kept += 1
+    bucket.count = kept
+    if bucket.capacity > SMALLEST and kept * 4 < bucket.capacity:
+        resize(&bucket.entries, &bucket.capacity, kept * 2)
     return 0
 
 
@@ -211,9 +234,10 @@ cdef double earliest(Bucket* bucket) noexcept:
     cdef Py_ssize_t index
     if bucket.is_stale and bucket.count <= LOOKED_AT:
         bucket.is_stale = False
-        bucket.earliest = bucket.entries[0].when
-        for index in range(1, bucket.count):
-            bucket.earliest = min(bucket.earliest, bucket.entries[index].when)
+        bucket.earliest = INFINITY
+        for index in range(bucket.count):
+            if bucket.entries[index].work != NULL:
+                bucket.earliest = min(bucket.earliest, bucket.entries[index].when)
     return bucket.earliest
 
 
@@ -237,11 +261,10 @@ cdef bint turn(Timers timers, int64_t until) except -1:
     timers.tick = start
     timers.filled[level] &= ~(<uint64_t>1 << number)
     bucket = timers.buckets[level * 64 + number]
-    timers.buckets[level * 64 + number].entries = NULL
-    timers.buckets[level * 64 + number].count = 0
-    timers.buckets[level * 64 + number].capacity = 0
+    empty(&timers.buckets[level * 64 + number])
     for index in range(bucket.count):
-        place(timers, &bucket.entries[index])
+        if bucket.entries[index].work != NULL:
+            place(timers, &bucket.entries[index])
     PyMem_Free(bucket.entries)
     return True
 
@@ -304,12 +327,12 @@ cdef void sift_down(
     entries[index] = entry
 
 
-cdef int visit_entries(
-    Entry* entries, Py_ssize_t count, visitproc visit, void* argument
-) noexcept:
+cdef int visit_entries(Entry* entries, Py_ssize_t count, visitproc visit, void* argument) noexcept:
     cdef Py_ssize_t index
     cdef int result
     for index in range(count):
+        if entries[index].work == NULL:
+            continue
         if index + AHEAD < count:
             fetch(entries[index + AHEAD].work)
             fetch(<char*>entries[index + AHEAD].work + 64)
@@ -321,14 +344,11 @@ cdef int visit_entries(
 
 cdef int traverse_timers(PyObject* self, visitproc visit, void* argument) noexcept:
     cdef Timers timers = <Timers>self
-    cdef Py_ssize_t number
+    cdef Bucket* bucket = timers.buckets
     cdef int result = visit_entries(timers.entries, timers.near, visit, argument)
-    for number in range(BUCKETS):
-        if result:
-            break
-        result = visit_entries(
-            timers.buckets[number].entries, timers.buckets[number].count, visit, argument
-        )
+    while not result and bucket < &timers.buckets[BUCKETS]:
+        result = visit_entries(bucket.entries, bucket.count, visit, argument)
+        bucket += 1
     return result
 
 
@@ -374,10 +394,10 @@ cdef class TimerHandle(Handle):
         if not isinstance(other, TimerHandle):
             return NotImplemented
         timer = <TimerHandle>other
-        if operator == Py_LT or operator == Py_GT:
-            return timer.deadline != self.deadline and (
-                (self.deadline < timer.deadline) == (operator == Py_LT)
-            )
+        if operator == Py_LT:
+            return self.deadline < timer.deadline
+        if operator == Py_GT:
+            return self.deadline > timer.deadline
         is_same = (
             self.deadline == timer.deadline
             and self.callback == timer.callback
