@@ -389,6 +389,8 @@ class Acts(World):
         if found := self.stream(index):
             scope, stream = found
             taken = bool(stream.send(bytes(size)))
+            if taken:
+                self.wrote.add(scope)
             self.model.expect(scope.state == OPEN or not taken, f"{scope.name} took what was sent")
 
     def flood(self, me: Scope, index: int) -> None:
@@ -397,6 +399,7 @@ class Acts(World):
             for _ in range(8):
                 if not found[1].send(bytes(65536)):
                     break
+                self.wrote.add(found[0])
 
     def pause(self, me: Scope, index: int, resumes: bool) -> None:
         if found := self.stream(index):

@@ -129,6 +129,7 @@ class Ending(Sources):
             self.coming,
             self.gates,
             self.watches,
+            self.wrote,
         ):
             kept.clear()
         self.exits.clear()

@@ -15,7 +15,7 @@ from typing import Any
 import tether
 from tests.engine.scope_clients import Client
 from tests.engine.scope_model import UNKNOWN, Model, Scope, Task, Timer, Watch
-from tether.engine.lifecycle import CLOSED, OPEN
+from tether.engine.lifecycle import CLOSED, CLOSING, OPEN
 
 Act = tuple[Any, ...]
 Script = list[Act]
@@ -68,6 +68,8 @@ class World:
         self.tasks: list[WatchedTask] = []
         self.coming: dict[Coroutine[Any, Any, None], Task] = {}
         self.clients: dict[Scope, Client] = {}
+        self.wrote: set[Scope] = set()
+        """The streams that took what was sent."""
         self.contexts: dict[Scope, str] = {}
         self.exits: list[BaseException] = []
         self.was_cut = False
@@ -195,6 +197,17 @@ class World:
             self.model.close(scope, cause, self.loop.time())
             if cause is not None:
                 self.model.abandon(scope)
+        for scope in self.wrote:
+            cause = self.real[scope].error
+            if scope.state == CLOSING and scope.cause is None and cause is not None:
+                self.flush_failed(scope, cause)
+
+    def flush_failed(self, scope: Scope, cause: BaseException) -> None:
+        """An orderly close whose flush failed, as the peer had left, has that as its cause."""
+        is_known = self.clients[scope].has_left and isinstance(cause, tether.NetworkError)
+        self.model.expect(is_known, f"{scope.name} closed with {cause!r}, not with None")
+        scope.cause = cause
+        self.model.abandon(scope)
 
     def cancelled(self, task: Task) -> None:
         if not self.by_user:
