@@ -18,11 +18,11 @@ def test_no_import_goes_up_or_sideways() -> None:
 def test_the_imports_of_every_kind_of_file_are_seen() -> None:
     seen = {
         name: {one.target for one in imports_of(SOURCE / name, "tether.stream")}
-        for name in ("stream/connect.py", "stream/stream.pyx", "stream/stream.pxd")
+        for name in ("stream/connect.py", "stream/channel.pyx", "stream/stream.pxd")
     }
     assert "tether.engine.scope.current_scope" in seen["stream/connect.py"]
-    assert "tether.engine.poller.HANGUP" in seen["stream/stream.pyx"]
-    assert "tether.errors.ConnectionClosed" in seen["stream/stream.pyx"]
+    assert "tether.engine.poller.HANGUP" in seen["stream/channel.pyx"]
+    assert "tether.errors.WriteTimeout" in seen["stream/channel.pyx"]
     assert "tether.engine.waiter.Waiter" in seen["stream/stream.pxd"]
 
 

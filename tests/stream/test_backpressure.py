@@ -11,7 +11,7 @@ import pytest
 import tether
 from tests.plain_sockets import receive_all, receive_exactly, reset
 from tests.stream.pairs import fill, stream_and_socket
-from tether.stream.stream import WRITE_HIGH, WRITE_LOW
+from tether.stream.channel import WRITE_HIGH, WRITE_LOW
 
 SMALL = 8192
 

@@ -11,7 +11,7 @@ import pytest
 import tether
 from tests.plain_sockets import receive_all
 from tests.stream.pairs import stream_and_socket
-from tether.stream.stream import READ_HIGH
+from tether.stream.channel import READ_HIGH
 
 
 def test_read_returns_what_is_there() -> None:

@@ -10,7 +10,7 @@ import pytest
 import tether
 from tests.stream.pairs import fill
 from tests.stream.tls_pairs import stream_and_peer, two_streams
-from tether.stream.stream import WRITE_HIGH
+from tether.stream.channel import WRITE_HIGH
 
 pytestmark = pytest.mark.usefixtures("way")
 

@@ -7,7 +7,7 @@ from asyncio import trsock
 
 from cpython.contextvars cimport PyContext_CopyCurrent
 
-from tether.stream.stream cimport Stream
+from tether.stream.channel cimport Channel
 
 cdef extern from "<sys/socket.h>" nogil:
     struct sockaddr:
@@ -38,7 +38,7 @@ cdef int prepare(SocketTransport transport, Engine engine, object protocol, obje
     return 0
 
 
-cdef int fit(Stream stream) except -1:
+cdef int fit(Channel stream) except -1:
     # asyncio's rules for a stream: no reset, no deadline, small writes leave at once.
     cdef int on = 1
     stream.resets = False
@@ -51,7 +51,7 @@ cdef int fit(Stream stream) except -1:
 cdef int accept_transport(
     SocketTransport transport,
     Engine engine,
-    Stream stream,
+    Channel stream,
     object protocol,
     object server,
     object context,
@@ -74,7 +74,7 @@ cdef int connect_transport(
     object server,
 ) except -1:
     # The transport of a connected, non-blocking socket, which it owns from now on.
-    cdef Stream stream = Stream.__new__(Stream)
+    cdef Channel stream = Channel.__new__(Channel)
     stream.is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
     stream.socket = sock
     prepare(transport, engine, protocol, server, PyContext_CopyCurrent())

@@ -10,7 +10,7 @@ from tether.aio.tls_transport cimport TlsTransport, new_transport
 from tether.aio.transport cimport SocketTransport
 from tether.engine.engine cimport Engine
 from tether.stream.listener cimport Acceptor, Listener
-from tether.stream.stream cimport Stream
+from tether.stream.channel cimport Channel
 
 from tether.stream.listener import Listener as MakeListener
 
@@ -20,7 +20,7 @@ cdef class Serving(Acceptor):
     cdef object factory, server, context
     cdef object tls_context, handshake_timeout, shutdown_timeout
 
-    cdef int accepted(self, Listener listener, Stream stream) except -1:
+    cdef int accepted(self, Listener listener, Channel stream) except -1:
         cdef object context = PyContext_Copy(self.context), protocol
         PyContext_Enter(context)
         try:

@@ -2,7 +2,7 @@
 
 from tether.aio.transport cimport SocketTransport
 from tether.engine.engine cimport Engine
-from tether.stream.stream cimport Stream
+from tether.stream.channel cimport Channel
 from tether.stream.tls cimport Tls
 
 

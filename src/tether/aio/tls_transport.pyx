@@ -298,7 +298,7 @@ def upgrade_transport(
     Nobody but the new one speaks for the connection from here; `former` is closed without a word.
     """
     cdef TlsTransport transport = new_transport(handshake_timeout, shutdown_timeout)
-    cdef Stream stream = former.stream
+    cdef Channel stream = former.stream
     cdef object server = former.server
     former.check()
     prepare(transport, <Engine>former.engine, protocol, None, former.context)

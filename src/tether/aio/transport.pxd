@@ -2,7 +2,7 @@
 
 from tether.engine.engine cimport Engine
 from tether.engine.work cimport Work
-from tether.stream.stream cimport Consumer, Stream
+from tether.stream.channel cimport Channel, Consumer
 
 
 cdef class SocketTransport(Consumer):

@@ -19,7 +19,7 @@ from libc.string cimport memcpy
 from tether.engine.poller cimport WRITE, rearm
 from tether.engine.scope cimport CLOSING, OPEN
 from tether.stream.names cimport socket_name
-from tether.stream.stream cimport FLUSH_DEADLINE, LONG_OUTPUT
+from tether.stream.channel cimport FLUSH_DEADLINE, LONG_OUTPUT
 
 from tether.errors import NetworkError
 
@@ -98,7 +98,7 @@ cdef class SocketTransport(Consumer):
 
     def write(self, data):
         """See `asyncio.WriteTransport.write`. What is written in one pass leaves together."""
-        cdef Stream stream = self.stream
+        cdef Channel stream = self.stream
         cdef Py_buffer view
         if type(data) is not bytes and not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(
@@ -218,7 +218,7 @@ cdef class SocketTransport(Consumer):
 
     cdef int learn(self, object name) except -1:
         # What the system knows of the socket, as extra information.
-        cdef Stream stream = self.stream
+        cdef Channel stream = self.stream
         if self.extra is None:
             self.extra = {}
         if name == "peername":
@@ -239,7 +239,7 @@ cdef class SocketTransport(Consumer):
         return 0
 
     cdef int after_write(self) except -1:
-        cdef Stream stream = self.stream
+        cdef Channel stream = self.stream
         # A long output leaves now, as asyncio would have it; but not while the protocol waits for
         # its `resume_writing`, which must not come from inside of `write`.
         if stream.output is not None and stream.output.size >= LONG_OUTPUT:
@@ -420,7 +420,7 @@ cdef class SocketTransport(Consumer):
 
     cdef int end(self, object cause) except -1:
         # Its owner ends: then the flush has no more time than the owner gives.
-        cdef Stream stream = self.stream
+        cdef Channel stream = self.stream
         if stream is not None and stream.linger_time < 0 and self.owner is not None:
             stream.linger_time = self.owner.linger_time
             if stream.is_finishing and stream.finish_alarm is None and stream.linger_time >= 0:
@@ -433,7 +433,7 @@ cdef class SocketTransport(Consumer):
 
     cdef int on_finish(self) except -1:
         # In one step where nothing waits to be sent: asyncio's users expect it in the next pass.
-        cdef Stream stream = self.stream
+        cdef Channel stream = self.stream
         cdef bint is_ours = stream is not None and stream.owner is self
         if is_ours:
             stream.is_queued = True  # run here, and not left in the queue of a loop that stops

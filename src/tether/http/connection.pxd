@@ -3,7 +3,7 @@
 from tether.engine.scope cimport Alarm, OwnedTask, Scope
 from tether.http.parser cimport ChunkedBody, RequestHead
 from tether.stream.listener cimport Acceptor, Listener
-from tether.stream.stream cimport Consumer, Stream
+from tether.stream.channel cimport Channel, Consumer
 
 cdef enum:
     IDLE = 0

@@ -84,7 +84,7 @@ cdef class Service(Acceptor):
         """Serve what `listener` accepts."""
         listener.acceptor = self
 
-    cdef int accepted(self, Listener listener, Stream stream) except -1:
+    cdef int accepted(self, Listener listener, Channel stream) except -1:
         cdef Connection connection = Connection.__new__(Connection)
         connection.service = self
         connection.label = "connection"

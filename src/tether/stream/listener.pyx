@@ -15,6 +15,7 @@ from libc.string cimport memcpy, memset
 
 from tether.engine.poller cimport READ
 from tether.engine.scope cimport OPEN, Scope
+from tether.stream.stream cimport Stream
 
 from tether.errors import LocalError
 from tether.stream.address import format_address, parse_address
@@ -44,7 +45,7 @@ cdef object log = logging.getLogger("tether")
 
 cdef class Acceptor:
     # A protocol that takes new streams natively.
-    cdef int accepted(self, Listener listener, Stream stream) except -1:
+    cdef int accepted(self, Listener listener, Channel stream) except -1:
         return 0
 
 
@@ -87,7 +88,7 @@ cdef class Listener(Source):
         cdef unsigned char address[128]
         cdef unsigned int size
         cdef int descriptor, turns = ACCEPTS_PER_TURN
-        cdef Stream stream
+        cdef Channel stream
         while turns and self.state == OPEN:
             turns -= 1
             size = sizeof(address)
@@ -104,7 +105,10 @@ cdef class Listener(Source):
             if self.is_short:
                 self.is_short = False
                 log.info("%s accepts again", self.name)
-            stream = Stream.__new__(Stream)
+            if self.acceptor is None:
+                stream = Stream.__new__(Stream)
+            else:
+                stream = Channel.__new__(Channel)
             stream.is_tcp = self.is_tcp
             memcpy(stream.address, address, 28)
             self.accepted_count += 1
@@ -120,7 +124,7 @@ cdef class Listener(Source):
                     stream.start_abort(error)
         return 0
 
-    cdef int run_callback(self, Stream stream) except -1:
+    cdef int run_callback(self, Channel stream) except -1:
         # The user's function; an async one becomes the stream's driver.
         stream.is_session = True
         result = stream.invoke_one(self.stream_callback, stream)

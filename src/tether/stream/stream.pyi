@@ -1,39 +1,22 @@
 # What Python sees of streams (stream.pyx). A test holds the two together.
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine
 from ssl import SSLContext, SSLObject
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from _typeshed import ReadableBuffer
 
-from tether.engine.scope import Scope
 from tether.errors import Attempt
+from tether.stream.channel import Channel
+from tether.stream.outcome import Outcome
 from tether.stream.taken import Taken
 
 _OnData = TypeVar("_OnData", bound=Callable[[bytes], object])
 _Callback = TypeVar("_Callback", bound=Callable[[], object])
 
-WRITE_HIGH: int
-WRITE_LOW: int
-READ_HIGH: int
-
-class Outcome(Awaitable[None]):
-    def __bool__(self) -> Literal[False]: ...
-    def __await__(self) -> Generator[Any, Any]: ...
-
-class Stream(Scope):
-    @property
-    def peer(self) -> str: ...
+class Stream(Channel):
     @property
     def attempts(self) -> tuple[Attempt, ...]: ...
-    @property
-    def buffered(self) -> int: ...
-    @property
-    def bytes_received(self) -> int: ...
-    @property
-    def bytes_sent(self) -> int: ...
-    def fileno(self) -> int: ...
-    def describe(self) -> str: ...
     def send(self, data: ReadableBuffer) -> Taken | Outcome: ...
     def read(self, limit: int = 65536) -> Coroutine[Any, Any, bytes]: ...
     def readexactly(self, size: int) -> Coroutine[Any, Any, bytes]: ...

@@ -4,7 +4,7 @@ from tether.engine.members cimport Work
 from tether.stream.layer cimport Layer
 from tether.stream.output cimport Output
 from tether.stream.session cimport Session
-from tether.stream.stream cimport Stream
+from tether.stream.channel cimport Channel
 
 
 cdef enum Phase:
@@ -21,7 +21,7 @@ cdef class Deadline(Work):
 
 
 cdef class Tls(Layer):
-    cdef Stream stream
+    cdef Channel stream
     cdef Session session
     cdef Tls below           # where this is TLS inside of TLS: the layer that was there before
     cdef Output plain        # what the layer above wants encrypted; the top one takes the stream's
@@ -34,7 +34,7 @@ cdef class Tls(Layer):
     cdef double began, handshake_time, shutdown_time
     cdef Deadline deadline
     cdef list waiters
-    cdef int begin(self, Stream stream, object context, bint server_side, object hostname,
+    cdef int begin(self, Channel stream, object context, bint server_side, object hostname,
                    double handshake_time, double shutdown_time) except -1
     cdef int shake(self) except -1
     cdef Py_ssize_t pull_handshake(self, char* where, Py_ssize_t room) except -2

@@ -3,12 +3,12 @@
 from collections.abc import Awaitable
 from ssl import SSLContext, SSLObject
 
-from tether.stream.stream import Stream
+from tether.stream.channel import Channel
 
 WAYS: tuple[str, ...]
 
 def start_tls(
-    stream: Stream,
+    stream: Channel,
     context: SSLContext,
     server_side: bool,
     server_hostname: str | None,

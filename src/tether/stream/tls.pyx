@@ -58,7 +58,7 @@ cdef class Tls(Layer):
     def __dealloc__(self):
         free(self.own_stage)
 
-    cdef int begin(self, Stream stream, object context, bint server_side, object hostname,
+    cdef int begin(self, Channel stream, object context, bint server_side, object hostname,
                    double handshake_time, double shutdown_time) except -1:
         # The handshake begins. What the stream has not sent yet goes out before it, as it is; what
         # it received and nobody took is the peer's part of the handshake.
@@ -96,7 +96,7 @@ cdef class Tls(Layer):
 
     cdef int shake(self) except -1:
         # One step of the handshake. Python code may run in it, and may end the stream.
-        cdef Stream stream = self.stream
+        cdef Channel stream = self.stream
         cdef bint is_over = False
         cdef object failure = None
         try:
@@ -249,7 +249,7 @@ cdef class Tls(Layer):
     cdef int collect(self) except -1:
         # What the session has to say, beside what is written, goes out with the next flush; so does
         # what waited for the peer to speak.
-        cdef Stream stream = self.stream
+        cdef Channel stream = self.stream
         cdef const char* data
         cdef Py_ssize_t size = self.session.produced(&data)
         if size:
@@ -394,7 +394,7 @@ cdef class Handshaking(Awaiting):
 
 
 def start_tls(
-    Stream stream, context, server_side, server_hostname, handshake_timeout, shutdown_timeout
+    Channel stream, context, server_side, server_hostname, handshake_timeout, shutdown_timeout
 ):
     """`Stream.start_tls`, which says what it does."""
     cdef Handshaking handshaking = Handshaking.__new__(Handshaking)

@@ -6,7 +6,7 @@ from tether.engine.scope cimport Alarm
 from tether.engine.waiter cimport Awaiting, Waiter
 from tether.engine.work cimport Ready
 from tether.http.connection cimport Request, Service
-from tether.stream.stream cimport Consumer
+from tether.stream.channel cimport Consumer
 from tether.websocket.frames cimport Frame, Utf8
 
 

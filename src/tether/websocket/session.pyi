@@ -7,7 +7,7 @@ from _typeshed import ReadableBuffer
 
 from tether.engine.scope import Scope
 from tether.http.connection import Request
-from tether.stream.stream import Outcome
+from tether.stream.outcome import Outcome
 from tether.stream.taken import Taken
 
 _OnMessage = TypeVar("_OnMessage", bound=Callable[[Any], object])

@@ -19,7 +19,7 @@ from tether.engine.scope cimport CLOSED, CLOSING, OPEN, Scope
 from tether.engine.waiter cimport wake_all
 from tether.http.connection cimport upgrade
 from tether.stream.limits cimport count, seconds
-from tether.stream.stream cimport not_taken
+from tether.stream.outcome cimport not_taken
 from tether.stream.taken cimport TAKEN
 from tether.websocket.frames cimport (
     BINARY,

@@ -1,0 +1,19 @@
+# What Python sees of channels (channel.pyx). A test holds the two together.
+
+from tether.engine.scope import Scope
+
+WRITE_HIGH: int
+WRITE_LOW: int
+READ_HIGH: int
+
+class Channel(Scope):
+    @property
+    def peer(self) -> str: ...
+    @property
+    def buffered(self) -> int: ...
+    @property
+    def bytes_received(self) -> int: ...
+    @property
+    def bytes_sent(self) -> int: ...
+    def fileno(self) -> int: ...
+    def describe(self) -> str: ...

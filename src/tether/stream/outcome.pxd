@@ -1,0 +1,13 @@
+# The outcome of a send that was not taken. Knows channels and their marks, no user and no protocol.
+
+from tether.engine.waiter cimport Awaiting
+from tether.stream.channel cimport Channel, Consumer
+
+
+cdef class Outcome(Awaiting):
+    cdef Channel stream
+    cdef Consumer session
+    cdef object message
+
+
+cdef Outcome not_taken(Channel stream, Consumer session, object message)
