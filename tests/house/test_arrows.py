@@ -23,7 +23,7 @@ def test_the_imports_of_every_kind_of_file_are_seen() -> None:
     assert "tether.engine.scope.current_scope" in seen["stream/connect.py"]
     assert "tether.engine.poller.HANGUP" in seen["stream/channel.pyx"]
     assert "tether.errors.WriteTimeout" in seen["stream/channel.pyx"]
-    assert "tether.engine.waiter.Waiter" in seen["stream/stream.pxd"]
+    assert "tether.stream.timed.Timed" in seen["stream/stream.pxd"]
 
 
 def test_every_room_stands_on_a_floor() -> None:

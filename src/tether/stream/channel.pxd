@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t
 from tether.engine.engine cimport Engine
 from tether.engine.poller cimport Source
 from tether.engine.scope cimport Alarm, Scope
+from tether.engine.waiter cimport Waiter
 from tether.stream.layer cimport Layer
 from tether.stream.output cimport Output
 
@@ -52,6 +53,7 @@ cdef class Channel(Source):
     cdef Py_ssize_t write_high, write_low, read_high, drained_bytes
     cdef unsigned long long received, sent, sent_before
     cdef double heard           # when the last bytes came, on the loop's clock
+    cdef double sent_at         # when the system last took some
     cdef double drain_time      # seconds that the peer gets to close its side
     cdef object eof_error       # why the end of file is none to rely on
     cdef object peer_name, senders
@@ -59,6 +61,8 @@ cdef class Channel(Source):
     cdef unsigned char address[28]
     cdef Alarm finish_alarm
     cdef bytearray inbox        # what nobody took yet
+    cdef Waiter read_waiter     # who waits for it
+    cdef Py_ssize_t wanted      # how many bytes he needs at once
     cdef int start(self, Engine engine, int descriptor, Scope owner, bint held) except -1
     cdef int write(self, const char* data, Py_ssize_t size) except -1
     cdef int write_bytes(self, bytes data) except -1
@@ -77,6 +81,9 @@ cdef class Channel(Source):
     cdef int take(self, char* data, Py_ssize_t size) except -1
     cdef int take_eof(self) except -1
     cdef int take_drained(self) except -1
+    cdef int wake_reader(self) except -1
+    cdef int left(self) except -1
+    cdef int on_blocked(self) except -1
     cdef int end_of_file(self) except -1
     cdef int cannot_send(self, int number) except -1
     cdef int drop_output(self) except -1

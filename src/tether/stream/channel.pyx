@@ -205,10 +205,12 @@ cdef class Channel(Source):
     cdef int on_event(self, uint32_t what) except -1:
         # An exit that a callback lets out leaves the loop; the edge comes only once, so what was
         # not read stays on the list.
+        cdef bint has_left = False
         if what & (READ | CLOSED_BY_PEER | HANGUP):
             self.readable = True
-            if what & (CLOSED_BY_PEER | HANGUP):
+            if what & (CLOSED_BY_PEER | HANGUP) and not self.is_hung_up:
                 self.is_hung_up = True
+                has_left = True
         try:
             if what & WRITE and self.is_blocked:
                 self.is_blocked = False
@@ -216,6 +218,8 @@ cdef class Channel(Source):
             if self.readable:
                 self.receive()
                 self.flush_large()
+            if has_left and self.state == OPEN:
+                self.left()
         except (KeyboardInterrupt, SystemExit):
             self.pend()
             raise
@@ -348,6 +352,21 @@ cdef class Channel(Source):
     cdef int take_eof(self) except -1:
         return 0
 
+    cdef int left(self) except -1:
+        # The peer closed its side, whether or not anybody reads.
+        return 0
+
+    cdef int on_blocked(self) except -1:
+        # The system takes no more for now.
+        return 0
+
+    cdef int wake_reader(self) except -1:
+        cdef Waiter waiter = self.read_waiter
+        if waiter is not None:
+            self.read_waiter = None
+            waiter.wake()
+        return 0
+
     cdef int take_drained(self) except -1:
         # What waited to be sent fell to the low mark, and there is no consumer to tell.
         return 0
@@ -366,9 +385,11 @@ cdef class Channel(Source):
                 taken = self.layer.send(self.descriptor)
             if taken >= 0:
                 self.sent += taken
+                self.sent_at = self.home.now
             elif errno == EAGAIN:
                 self.is_blocked = True
                 rearm(self.home.poller_, self.descriptor, WRITE)
+                self.on_blocked()
                 break
             elif errno != EINTR:
                 self.cannot_send(errno)
@@ -386,6 +407,8 @@ cdef class Channel(Source):
         if self.is_finishing:
             return finish_sending(self)
         if self.is_half_closed:
+            if self.layer is not None and self.layer.finish():
+                return self.flush()
             shutdown(self.descriptor, SHUT_WR)
         if self.wants_room and self.consumer is not None:
             self.wants_room = False

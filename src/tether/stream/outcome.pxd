@@ -11,3 +11,11 @@ cdef class Outcome(Awaiting):
 
 
 cdef Outcome not_taken(Channel stream, Consumer session, object message)
+
+
+cdef class Draining(Awaiting):
+    cdef Channel stream
+    cdef Py_ssize_t mark
+
+
+cdef Draining start_draining(Channel stream, Py_ssize_t mark)

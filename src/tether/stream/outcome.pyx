@@ -62,3 +62,35 @@ cdef Outcome not_taken(Channel stream, Consumer session, object message):
     outcome.session = session
     outcome.message = message
     return outcome
+
+
+cdef class Draining(Awaiting):
+    # What `drain` returns: done when at most `mark` bytes wait to be sent.
+
+    cdef bint ready(self) except -1:
+        if self.stream.state != OPEN:
+            raise send_error(self.stream, self.has_waited)
+        return self.stream.send_errno == 0 and self.stream.waiting_bytes() <= self.mark
+
+    cdef object take(self):
+        return None
+
+    cdef int wait(self, Waiter waiter) except -1:
+        if self.stream.senders is None:
+            self.stream.senders = []
+        self.stream.senders.append(waiter)
+        self.stream.wants_drain = True
+        return 0
+
+    cdef int forget(self, Waiter waiter) except -1:
+        if self.stream.senders is not None and waiter in self.stream.senders:
+            self.stream.senders.remove(waiter)
+        return 0
+
+
+cdef Draining start_draining(Channel stream, Py_ssize_t mark):
+    cdef Draining draining = Draining.__new__(Draining)
+    draining.loop = stream.home
+    draining.stream = stream
+    draining.mark = mark
+    return draining
