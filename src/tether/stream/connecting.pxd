@@ -11,6 +11,8 @@ cdef class Connecting(Source):
     cdef Engine home
     cdef object socket
     cdef int descriptor, result
-    cdef bint is_over, was_handed_on
+    cdef bint is_over, was_handed_on, is_local_failure
     cdef Waiter waiter
+    cdef int bind(self, object local) except -1
+    cdef bint is_connected_to_itself(self) except -1
     cdef int finish(self, int result) except -1

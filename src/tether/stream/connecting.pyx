@@ -11,6 +11,9 @@ from tether.engine.scope cimport OPEN
 from tether.engine.waiter cimport Awaiting
 from tether.stream.stream cimport Stream
 
+cdef enum:
+    IP_BIND_ADDRESS_NO_PORT = 24  # Linux's; Python has a name for it from 3.12 on
+
 
 cdef class Connecting(Source):
     """A socket on its way to be connected. `await attempt.done()` gives the errno, 0 for success.
@@ -18,12 +21,13 @@ cdef class Connecting(Source):
     Args:
         family, where: as `socket.connect` takes them.
         owner: the scope that the attempt ends with.
+        local: the address to connect from, as `socket.bind` takes it.
     """
 
     def __cinit__(self, *args, **kwargs):
         self.descriptor = -1
 
-    def __init__(self, int family, where, *, owner=None):
+    def __init__(self, int family, where, *, owner=None, local=None):
         super().__init__(owner, name=f"connecting {where}")
         self.home = <Engine?>self.engine
         try:
@@ -32,6 +36,8 @@ cdef class Connecting(Source):
             if family != socket.AF_UNIX:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.descriptor = self.socket.fileno()
+            if local is not None:
+                self.bind(local)
             result = self.socket.connect_ex(where)
             if result == numbers.EINPROGRESS:
                 self.home.poller_.watch(self.descriptor, self, WRITE)
@@ -39,6 +45,23 @@ cdef class Connecting(Source):
         except OSError as error:
             result = error.errno or numbers.EINVAL
         self.finish(result)
+
+    cdef int bind(self, object local) except -1:
+        self.is_local_failure = True
+        if local[1] == 0:
+            # The port is chosen when it is known who is at the other end: so ports are shared.
+            self.socket.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        else:
+            # One that was used a moment ago may be used again, for another connection.
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(local)
+        self.is_local_failure = False
+        return 0
+
+    @property
+    def failed_locally(self):
+        """Whether it was the local address that could not be had."""
+        return bool(self.is_local_failure)
 
     def done(self):
         """Awaitable: the errno of the attempt, 0 when it is connected."""
@@ -65,7 +88,20 @@ cdef class Connecting(Source):
         return stream
 
     cdef int on_event(self, uint32_t what) except -1:
-        return self.finish(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        cdef int result = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if result == 0 and self.is_connected_to_itself():
+            result = numbers.ECONNREFUSED
+        return self.finish(result)
+
+    cdef bint is_connected_to_itself(self) except -1:
+        # TCP lets a socket meet itself where the system chose, as its own, the very port that it
+        # connects to. Nobody listens there.
+        if self.socket.family == socket.AF_UNIX:
+            return False
+        try:
+            return self.socket.getsockname() == self.socket.getpeername()
+        except OSError:
+            return False  # it was reset meanwhile: who reads it is told
 
     cdef int finish(self, int result) except -1:
         cdef Waiter waiter = self.waiter
