@@ -32,13 +32,17 @@ from tether.errors import (
     TLSAlert,
     TLSError,
     TLSTruncated,
+    TunnelError,
     Unreachable,
     WriteTimeout,
 )
 from tether.http.connection import Request
 from tether.http.messages import HTTPError, Response
 from tether.stream.connect import connect
+from tether.stream.dns import DNSResolver
 from tether.stream.listener import Listener, listen
+from tether.stream.resolve import Resolver
+from tether.stream.retry import Retry
 from tether.stream.stream import Stream
 from tether.websocket.session import WebSocket
 
@@ -57,6 +61,7 @@ __all__ = [
     "ConnectionClosed",
     "ConnectionRefused",
     "Counts",
+    "DNSResolver",
     "HTTPError",
     "Hook",
     "IncompleteBody",
@@ -70,7 +75,9 @@ __all__ = [
     "Request",
     "ResolveError",
     "ResolveTimeout",
+    "Resolver",
     "Response",
+    "Retry",
     "Scope",
     "Server",
     "Signal",
@@ -81,6 +88,7 @@ __all__ = [
     "TLSError",
     "TLSTruncated",
     "Timer",
+    "TunnelError",
     "Unreachable",
     "Watch",
     "WebSocket",

@@ -29,7 +29,7 @@ PHASES = (
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One address, or one retry, that was tried: what it said and how long it took (seconds)."""
+    """One address, one retry or one name server: what it said and how long it took (seconds)."""
 
     address: str
     error: BaseException | None
@@ -90,6 +90,20 @@ class NetworkError(Exception):
             attempts=self.attempts,
         )
         other.__cause__ = self.__cause__
+        return other
+
+    def seen_from(
+        self, *, peer: str, address: str, elapsed: float, attempts: tuple[Attempt, ...]
+    ) -> Self:
+        """A copy for who began the operation: whom he meant, since when, and what else was tried.
+
+        Args:
+            peer: who was meant; `address`: who was tried, or "" to leave it as it is.
+            elapsed: seconds from the start of the operation; `attempts`: all of them.
+        """
+        other = self.again()
+        other.peer, other.elapsed, other.attempts = peer, elapsed, attempts
+        other.address = address or self.address
         return other
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -191,6 +205,28 @@ class TLSAlert(TLSError):
 
     token = "tls_alert_received"
     reason_by_default = "the peer sent an alert"
+
+
+class TunnelError(NetworkError):
+    """A proxy refuses to connect to the peer. It carries the proxy's answer.
+
+    Args:
+        status: of an HTTP proxy's answer (407), or a SOCKS proxy's reply code (5).
+        headers: of an HTTP proxy's answer: (name, value) in the order they came.
+        body: what an HTTP proxy said about it, no more than 64 KiB.
+    """
+
+    token = "connection_refused"
+    reason_by_default = "the proxy refused"
+
+    status: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def again(self) -> Self:
+        other = super().again()
+        other.status, other.headers, other.body = self.status, self.headers, self.body
+        return other
 
 
 class ConnectionClosed(NetworkError, ConnectionResetError):

@@ -15,10 +15,10 @@ TELL = """
 import asyncio, json, socket, sys, threading, time
 import tether
 
-async def tell(address, timeout):
+async def tell(address, timeout, **settings):
     began = time.monotonic()
     try:
-        stream = await tether.connect(address, timeout=timeout)
+        stream = await tether.connect(address, timeout=timeout, **settings)
     except tether.NetworkError as error:
         said = {
             "class": type(error).__name__,
@@ -44,7 +44,9 @@ def name_server(answer):
             query, client = server.recvfrom(4096)
             if answer is not None:
                 # Same id and question, "response" set, no records, and this code.
-                server.sendto(query[:2] + bytes([0x81, 0x80 | answer]) + query[4:], client)
+                question = query[12 : query.index(0, 12) + 5]
+                counts = bytes([0, 1, 0, 0, 0, 0, 0, 0])
+                server.sendto(query[:2] + bytes([0x81, 0x80 | answer]) + counts + question, client)
     threading.Thread(target=serve, daemon=True).start()
 """
 
@@ -143,6 +145,34 @@ def test_a_name_server_that_says_no(answer: str, number: int, tmp_path: Path) ->
     assert said["token"] == "dns_error"
     assert said["took"] < 5
     assert "somewhere.test:80" in said["text"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "said"),
+    [
+        ("3", "ResolveError", "no such name (name server 127.0.0.53:53 answered NXDOMAIN)"),
+        (
+            "2",
+            "ResolveError",
+            "the name server failed (name server 127.0.0.53:53 answered SERVFAIL)",
+        ),
+        ("None", "ResolveTimeout", "name server 127.0.0.53:53 did not answer"),
+    ],
+    ids=["no such name", "server failure", "silent"],
+)
+def test_name_servers_of_the_machine_asked_without_a_thread(
+    answer: str, kind: str, said: str, tmp_path: Path
+) -> None:
+    # The system's resolver merges the last two: see above.
+    program = f"""
+name_server({answer})
+tether.run(tell("somewhere.test:80", 0.3, resolver=tether.DNSResolver()))
+assert not [one for one in threading.enumerate() if one.name.startswith("tether")]
+"""
+    what = told(program, tmp_path, hosts=FEW_HOSTS, resolv=RESOLV)
+    assert (what["class"], what["phase"]) == (kind, "resolve")
+    assert said in what["text"]
+    assert what["took"] < 1.3
 
 
 def test_nobody_serves_names(tmp_path: Path) -> None:

@@ -147,7 +147,9 @@ def test_each_dependency_has_its_reason() -> None:
     }
     assert listed == {
         "To run": packages(project["project"]["dependencies"]),
+        "To run, where it is asked for": packages(extras["dns"]),
         "To build": packages(project["build-system"]["requires"]),
-        "To test and check": packages([line for extra in extras.values() for line in extra]),
+        "To test and check": packages([*extras["test"], *extras["check"]])
+        - packages(extras["dns"]),
         "To measure": packages([line for line in peers if not line.startswith("#")]),
     }
