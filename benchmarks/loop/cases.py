@@ -41,21 +41,32 @@ class Loop(Peer):
         """Whether it takes part in that case."""
         assert isinstance(case, Work)
         module = case.work.partition(".")[0]
+        if self.name in ("rloop", "bare") and "--tls" in case.load:
+            return False
+        if self.name == "aiofastnet" and "--tls" not in case.load:
+            return False
         return module not in self.lacks and (not self.only or module in self.only)
 
     def prepare(self) -> None:
-        """Compile it, where it is a program in C."""
-        if self.name in PROGRAMS:
-            program(self.name)
+        """Compile it, where it is programs in C."""
+        for module in PROGRAMS.get(self.name, ()):
+            program(self.name, module)
 
 
-# The yardsticks in C, and the library that each needs.
-PROGRAMS = {"bare": ("echo.c", ()), "libevent": ("pipes.c", ("event",))}
+# The yardsticks in C, for the module of works that each stands beside: source and libraries.
+PROGRAMS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
+    "bare": {
+        "protocol_echo": ("echo.c", ()),
+        "stream_echo": ("echo.c", ()),
+        "bulk": ("bulk.c", ()),
+    },
+    "libevent": {"pipes": ("pipes.c", ("event",))},
+}
 
 
-def program(name: str) -> Path:
-    """Return the yardstick of that name, compiling it where needed."""
-    source, libraries = PROGRAMS[name]
+def program(loop: str, module: str) -> Path:
+    """Return the yardstick of that name for that module of works, compiling it where needed."""
+    source, libraries = PROGRAMS[loop][module]
     return compiled(HERE / "works" / source, libraries=libraries)
 
 
@@ -73,6 +84,22 @@ def _echoes(module: str, title: str, *load: str) -> tuple[Work, ...]:
         )
         for size in (1, 64)
         for connections in (1, 100)
+    )
+
+
+def _bulks(function: str, title: str, *load: str) -> tuple[Work, ...]:
+    return tuple(
+        Work(
+            f"{function.replace('serve', 'bulk').replace('_', '-')}-{size}k",
+            f"{title}, messages of {size} KiB",
+            "message",
+            f"bulk.{function}",
+            (size * 1024,),
+            connections=1,
+            size=size * 1024,
+            load=("--sink", *load),
+        )
+        for size in (1, 4, 16, 64)
     )
 
 
@@ -114,6 +141,8 @@ CASES = (
         size=1,
         load=("--tls", "--reconnect"),
     ),
+    *_bulks("serve", "Bulk transfer"),
+    *_bulks("serve_tls", "Bulk transfer over TLS", "--tls"),
     *[_pipes(pipes, 1) for pipes in (100, 1000, 5000)],
     *[_pipes(pipes, 100) for pipes in (1000, 5000)],
 )
@@ -127,13 +156,20 @@ LOOPS = (
         only=("pipes",),
         ways=(("pipes.readers", "pipes.watches"),),
     ),
+    Loop(
+        "tether-stream",
+        "tether, `Stream`",
+        ("tether",),
+        only=("bulk",),
+        ways=(("bulk.serve", "bulk.streams"), ("bulk.serve_tls", "bulk.streams_tls")),
+    ),
     Loop("asyncio", "asyncio"),
-    Loop("aiofastnet", "asyncio with aiofastnet", ("aiofastnet",), only=("tls_echo",)),
+    Loop("aiofastnet", "asyncio with aiofastnet", ("aiofastnet",), only=("tls_echo", "bulk")),
     Loop("uvloop", "uvloop", ("uvloop",)),
     Loop("rloop", "rloop", ("rloop",), lacks=("tls_echo",)),
     Loop("rsloop", "rsloop", ("rsloop",), optional=True),
     Loop("libevent", "libevent, C", only=("pipes",)),
-    Loop("bare", "bare C, epoll", only=("protocol_echo", "stream_echo")),
+    Loop("bare", "bare C, epoll", only=("protocol_echo", "stream_echo", "bulk")),
 )
 
 # What the ratios are taken against.

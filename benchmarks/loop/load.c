@@ -4,7 +4,8 @@
  * server's processor time was meanwhile.
  * What it must not know: which server it talks to.
  *
- * With --reconnect every message has a connection of its own: what counts is the handshake.
+ * With --reconnect every message has a connection of its own: what counts is the handshake. With
+ * --sink nothing is sent: the server sends messages one after another, and they are counted.
  * It ends with status 1 when a byte is not the one expected.
  */
 #define _GNU_SOURCE
@@ -34,7 +35,7 @@ static struct {
     size_t connections, size;
     double seconds, warmup;
     pid_t server;
-    bool tls, reconnect;
+    bool tls, reconnect, sink;
 } options = {.connections = 1, .size = 1024, .seconds = 1, .warmup = 0.5};
 
 static struct connection {
@@ -52,6 +53,7 @@ static unsigned char *message, buffer[BUFFER_SIZE];
 static struct latencies latencies;
 static uint64_t now, last_progress;
 static bool is_counting;
+static uint64_t sunk; /* bytes, since counting began */
 
 static void want(struct connection *connection, uint32_t interest) {
     struct epoll_event event = {.events = interest, .data.ptr = connection};
@@ -133,7 +135,10 @@ static void shake_hands(struct connection *connection) {
         }
     }
     connection->is_open = true;
-    send_message(connection);
+    if (options.sink)
+        want(connection, EPOLLIN);
+    else
+        send_message(connection);
 }
 
 static void open_connection(struct connection *connection) {
@@ -188,6 +193,19 @@ static void came_back(struct connection *connection) {
     }
 }
 
+/* The load must not be the slower one: only the first byte of each piece is looked at. */
+static void sink(struct connection *connection) {
+    const ssize_t count = connection->tls ? (ssize_t)SSL_read(connection->tls, buffer, BUFFER_SIZE)
+                                          : recv(connection->fd, buffer, BUFFER_SIZE, 0);
+    const size_t length = transferred(connection, count, false);
+    if (length > 0 && buffer[0] != message[connection->received])
+        die("a byte is not the one that was expected");
+    connection->received = (connection->received + length) % options.size;
+    last_progress = now;
+    if (is_counting)
+        sunk += length;
+}
+
 static void receive(struct connection *connection) {
     for (;;) {
         const ssize_t count = connection->tls
@@ -210,6 +228,10 @@ static void receive(struct connection *connection) {
 static void on_event(struct connection *connection) {
     if (!connection->is_open) {
         shake_hands(connection);
+        return;
+    }
+    if (options.sink) {
+        sink(connection);
         return;
     }
     if (connection->sent < options.size)
@@ -251,11 +273,12 @@ static void measure(void) {
     is_counting = true;
     run_until(start + (uint64_t)(options.seconds * (double)NANOSECONDS));
     const double elapsed = (double)(monotonic() - start) / 1e9;
+    const uint64_t messages = options.sink ? sunk / options.size : latencies.total;
     printf("{\"messages\": %" PRIu64 ", \"seconds\": %.6f, \"rate\": %.1f, \"p50_us\": %.1f, "
            "\"p99_us\": %.1f, \"load_cpu_seconds\": %.6f, \"load_waited_seconds\": %.6f, "
            "\"server_cpu_seconds\": %.6f, \"server_waited_seconds\": %.6f}\n",
-           latencies.total, elapsed, (double)latencies.total / elapsed,
-           latency_percentile(&latencies, 0.50), latency_percentile(&latencies, 0.99),
+           messages, elapsed, (double)messages / elapsed, latency_percentile(&latencies, 0.50),
+           latency_percentile(&latencies, 0.99),
            (double)(clock_nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - load_start) / 1e9,
            (double)(waited(getpid()) - waited_before) / 1e9,
            (double)(clock_nanoseconds(server_clock) - server_start) / 1e9,
@@ -271,6 +294,10 @@ static void read_options(int argc, char **argv) {
         }
         if (strcmp(name, "--reconnect") == 0) {
             options.reconnect = true;
+            continue;
+        }
+        if (strcmp(name, "--sink") == 0) {
+            options.sink = true;
             continue;
         }
         if (i + 1 == argc)
@@ -293,7 +320,7 @@ static void read_options(int argc, char **argv) {
     }
     if (options.port == 0 || options.server == 0 || options.size == 0 || options.connections == 0)
         die("usage: load --port P --server-pid PID [--connections 1] [--size 1024] [--seconds 1] "
-            "[--warmup 0.5] [--tls] [--reconnect]");
+            "[--warmup 0.5] [--tls] [--reconnect] [--sink]");
 }
 
 int main(int argc, char **argv) {

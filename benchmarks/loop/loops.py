@@ -12,6 +12,7 @@ import importlib
 FACTORIES = {
     "tether": ("tether", "Loop"),
     "tether-watch": ("tether", "Loop"),
+    "tether-stream": ("tether", "Loop"),
     "asyncio": ("asyncio", "SelectorEventLoop"),
     "uvloop": ("uvloop", "new_event_loop"),
     "rloop": ("rloop", "new_event_loop"),

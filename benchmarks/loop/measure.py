@@ -33,11 +33,11 @@ def measure(
         MeasurementError: it did not start, or an echo was wrong or missing.
         BuildError: a program of the benchmark's own does not compile here.
     """
-    if case.connections:
-        return _under_load(loop, case, cores, seconds, warmup)
     numbers = [str(number) for number in case.numbers]
+    if case.connections:
+        return _under_load(loop, case, numbers, cores, seconds, warmup)
     if loop.name in PROGRAMS:
-        command = [str(program(loop.name)), *numbers, str(seconds), str(warmup)]
+        command = [str(program(loop.name, _module(case))), *numbers, str(seconds), str(warmup)]
     else:
         command = [*_command(loop, case), *numbers]
         command += ["--seconds", str(seconds), "--warmup", str(warmup)]
@@ -51,15 +51,20 @@ def measure(
 
 
 def _under_load(
-    loop: Loop, case: Work, cores: tuple[int, int], seconds: float, warmup: float
+    loop: Loop,
+    case: Work,
+    numbers: list[str],
+    cores: tuple[int, int],
+    seconds: float,
+    warmup: float,
 ) -> Measurement:
     if "--tls" in case.load:
         make_certificate()
     server_core, load_core = cores
     if loop.name in PROGRAMS:
-        server = [str(program(loop.name))]
+        server = [str(program(loop.name, _module(case))), *numbers]
     else:
-        server = [*_command(loop, case), "--serve"]
+        server = [*_command(loop, case), *numbers, "--serve"]
     with started(server, server_core) as running:
         arguments = {
             "--port": running.port,
@@ -73,6 +78,10 @@ def _under_load(
         for name, value in arguments.items():
             command += [name, str(value)]
         return of_load(finished(command, load_core, seconds + warmup + DEADLINE))
+
+
+def _module(case: Work) -> str:
+    return case.work.partition(".")[0]
 
 
 def _command(loop: Loop, case: Work) -> list[str]:

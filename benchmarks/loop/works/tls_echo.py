@@ -33,10 +33,16 @@ def make_certificate() -> None:
         raise BuildError(f"openssl made no certificate: {result.stderr.strip()}")
 
 
-async def serve() -> int:
-    """Listen on a free port, and return it."""
+def server_context() -> ssl.SSLContext:
+    """What a server with that certificate needs."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE, KEY)
+    return context
+
+
+async def serve() -> int:
+    """Listen on a free port, and return it."""
+    context = server_context()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Echo, "127.0.0.1", 0, ssl=context, backlog=1024)
     port: int = server.sockets[0].getsockname()[1]
