@@ -1,0 +1,71 @@
+"""Peers that never read: what waits for each stays under its mark plus one message."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+
+import psutil
+import pytest
+
+import tether
+from tests.plain_sockets import open_socket
+from tether.stream.channel import WRITE_HIGH
+
+PEERS = 1000
+MESSAGE = 1000
+
+
+@pytest.fixture
+def enough_descriptors() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 4 * PEERS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(4 * PEERS, hard), hard))
+
+
+def test_a_thousand_at_once(enough_descriptors: None) -> None:
+    async def main() -> None:
+        streams: list[tether.Stream] = []
+        refused = asyncio.Event()
+
+        def flood(stream: tether.Stream) -> None:
+            # The system shall hold little: the test is about what the stream holds.
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            streams.append(stream)
+            while stream.send(bytes(MESSAGE)):
+                pass
+            if len(streams) == PEERS:
+                refused.set()
+
+        process = psutil.Process()
+        async with tether.listen("127.0.0.1:0", flood) as listener:
+            clients = [open_socket(listener.address, receive_buffer=4096)]
+            while not streams:
+                await asyncio.sleep(0)
+            before = process.memory_info().rss
+            clients += [
+                await tether.to_thread(open_socket, listener.address, receive_buffer=4096)
+                for _ in range(PEERS - 1)
+            ]
+            await asyncio.wait_for(refused.wait(), 20)
+            # They go on where the system takes some, until none does.
+            moving = True
+            while moving:
+                sent = sum(stream.bytes_sent for stream in streams)
+                for stream in streams:
+                    while stream.send(bytes(MESSAGE)):
+                        pass
+                await asyncio.sleep(0.05)  # for the system to take what it may
+                moving = sum(stream.bytes_sent for stream in streams) != sent
+            waiting = [stream.buffered for stream in streams]
+            assert len(waiting) == PEERS
+            assert min(waiting) >= WRITE_HIGH
+            assert max(waiting) < WRITE_HIGH + MESSAGE
+            grown = (process.memory_info().rss - before) / (PEERS - 1)
+            # What waits lies in blocks, and the sockets of both sides have objects in Python.
+            assert grown < WRITE_HIGH + MESSAGE + 16 * 1024
+            for client in clients:
+                client.close()
+
+    tether.run(main())
