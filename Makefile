@@ -19,7 +19,7 @@ pip := $(python) -m pip install --quiet --disable-pip-version-check
 native := $(shell find src -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 checked := src tests benchmarks examples tools setup.py
 
-.PHONY: help run build test check bench sanitize autobahn clean
+.PHONY: help run build ready test check bench sanitize autobahn clean
 .DELETE_ON_ERROR:
 
 help:
@@ -38,7 +38,10 @@ run: $(made)/native $(made)/package
 
 build: $(made)/native $(made)/package
 
-test: $(made)/native $(made)/test
+# What the tests need, for who runs several of them at once.
+ready: $(made)/native $(made)/test
+
+test: ready
 	$(python) -m pytest $(ARGS)
 
 check: $(made)/native $(made)/check
@@ -77,7 +80,7 @@ $(made)/environment: pyproject.toml tools/check_machine.py
 $(made)/native: $(made)/environment setup.py $(native)
 	@echo 'Compiling what changed (the first time it takes a minute or two) ...'
 	@mkdir -p build
-	@$(python) setup.py --quiet build_ext --inplace --parallel 2 >build/log.txt 2>&1 || { cat build/log.txt >&2; exit 1; }
+	@$(python) setup.py --quiet build_ext --inplace --parallel 2 >$(VENV)/build.log 2>&1 || { cat $(VENV)/build.log >&2; exit 1; }
 	@touch $@
 
 # The package is installed by reference, without compiling it a second time.
