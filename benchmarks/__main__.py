@@ -107,7 +107,7 @@ def _measure_memory(results: report.Results, rounds: int, cores: tuple[int, int]
     assert results.room.memory is not None
     name, bytes_of = results.room.memory
     for turn in range(rounds):
-        for peer in _in_turn(results.peers, turn):
+        for peer in _in_turn([one for one in results.peers if one.holds()], turn):
             what = f"{peer.title}, {name}"
             if what in results.failures:
                 continue

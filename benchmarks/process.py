@@ -20,6 +20,7 @@ from benchmarks.room import MeasurementError
 
 ROOT = BENCHMARKS.parent
 START_DEADLINE = 20.0
+END_DEADLINE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,31 @@ def started(command: Sequence[str], core: int) -> Iterator[Running]:
                 yield Running(process.pid, int(port))
             finally:
                 _end(process)
+
+
+@contextlib.contextmanager
+def held(command: Sequence[str], core: int) -> Iterator[None]:
+    """Run a load on that core that opens sessions and keeps them; it is ended on the way out.
+
+    Raises:
+        MeasurementError: they were not all open within 20 seconds.
+    """
+    with tempfile.TemporaryFile("w+") as errors:
+        with machine.on_core(core):
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        with process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                if not first_line(process.stdout, START_DEADLINE).startswith("READY"):
+                    raise MeasurementError(f"sessions did not open: {last_line(errors)}")
+                yield
+                process.stdin.close()
+                process.wait(END_DEADLINE)
+            finally:
+                process.kill()
 
 
 def finished(command: Sequence[str], core: int, deadline: float) -> dict[str, Any]:

@@ -71,6 +71,10 @@ class Peer:
         """Whether it takes part in that case."""
         return True
 
+    def holds(self) -> bool:
+        """Whether the memory of its idle sessions is measured."""
+        return True
+
 
 P = TypeVar("P", bound=Peer)
 C = TypeVar("C", bound=Case)

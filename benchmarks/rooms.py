@@ -36,6 +36,7 @@ LOOP = Room(
     references=loop.REFERENCES,
     seconds=1.0,
     measure=measure.measure,
+    memory=(loop.IDLE_CASE, measure.measure_idle),
 )
 
 ROOMS: tuple[Room[Any, Any], ...] = (WEBSOCKET, LOOP)

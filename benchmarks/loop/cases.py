@@ -47,6 +47,10 @@ class Loop(Peer):
             return False
         return module not in self.lacks and (not self.only or module in self.only)
 
+    def holds(self) -> bool:
+        """Whether the memory of its idle connections is measured."""
+        return self.takes(IDLE)
+
     def prepare(self) -> None:
         """Compile it, where it is programs in C."""
         for module in PROGRAMS.get(self.name, ()):
@@ -147,6 +151,12 @@ CASES = (
     *[_pipes(pipes, 100) for pipes in (1000, 5000)],
 )
 
+# Connections whose memory is measured, and those before them that warm the server up.
+IDLE_CASE = "idle-connection"
+IDLE = Work(IDLE_CASE, "Idle connections", work="protocol_echo.serve")
+IDLE_CONNECTIONS = 5000
+FIRST_CONNECTIONS = 500
+
 LOOPS = (
     Loop("tether", "tether", ("tether",)),
     Loop(
@@ -160,8 +170,12 @@ LOOPS = (
         "tether-stream",
         "tether, `Stream`",
         ("tether",),
-        only=("bulk",),
-        ways=(("bulk.serve", "bulk.streams"), ("bulk.serve_tls", "bulk.streams_tls")),
+        only=("bulk", "protocol_echo"),
+        ways=(
+            ("bulk.serve", "bulk.streams"),
+            ("bulk.serve_tls", "bulk.streams_tls"),
+            ("protocol_echo.serve", "protocol_echo.streams"),
+        ),
     ),
     Loop("asyncio", "asyncio"),
     Loop("aiofastnet", "asyncio with aiofastnet", ("aiofastnet",), only=("tls_echo", "bulk")),

@@ -6,6 +6,8 @@
  *
  * With --reconnect every message has a connection of its own: what counts is the handshake. With
  * --sink nothing is sent: the server sends messages one after another, and they are counted.
+ * With --hold each connection has one message, then READY is printed and they stay, idle, until
+ * standard input ends.
  * It ends with status 1 when a byte is not the one expected.
  */
 #define _GNU_SOURCE
@@ -35,7 +37,7 @@ static struct {
     size_t connections, size;
     double seconds, warmup;
     pid_t server;
-    bool tls, reconnect, sink;
+    bool tls, reconnect, sink, hold;
 } options = {.connections = 1, .size = 1024, .seconds = 1, .warmup = 0.5};
 
 static struct connection {
@@ -54,6 +56,7 @@ static struct latencies latencies;
 static uint64_t now, last_progress;
 static bool is_counting;
 static uint64_t sunk; /* bytes, since counting began */
+static size_t held;   /* connections that had their message */
 
 static void want(struct connection *connection, uint32_t interest) {
     struct epoll_event event = {.events = interest, .data.ptr = connection};
@@ -185,7 +188,9 @@ static void came_back(struct connection *connection) {
     now = last_progress = monotonic();
     if (is_counting)
         record_latency(&latencies, now - connection->began);
-    if (options.reconnect) {
+    if (options.hold) {
+        held++;
+    } else if (options.reconnect) {
         close_connection(connection);
         open_connection(connection);
     } else {
@@ -255,6 +260,19 @@ static void run_until(uint64_t deadline) {
     }
 }
 
+static void hold(void) {
+    char byte;
+    last_progress = monotonic();
+    for (size_t n = 0; n < options.connections; n++)
+        open_connection(&connections[n]);
+    while (held < options.connections)
+        run_until(monotonic() + NANOSECONDS / 100);
+    printf("READY %zu\n", held);
+    fflush(stdout);
+    while (read(STDIN_FILENO, &byte, 1) > 0)
+        ;
+}
+
 static void measure(void) {
     clockid_t server_clock;
     if (clock_getcpuclockid(options.server, &server_clock) != 0)
@@ -296,6 +314,10 @@ static void read_options(int argc, char **argv) {
             options.reconnect = true;
             continue;
         }
+        if (strcmp(name, "--hold") == 0) {
+            options.hold = true;
+            continue;
+        }
         if (strcmp(name, "--sink") == 0) {
             options.sink = true;
             continue;
@@ -320,7 +342,7 @@ static void read_options(int argc, char **argv) {
     }
     if (options.port == 0 || options.server == 0 || options.size == 0 || options.connections == 0)
         die("usage: load --port P --server-pid PID [--connections 1] [--size 1024] [--seconds 1] "
-            "[--warmup 0.5] [--tls] [--reconnect] [--sink]");
+            "[--warmup 0.5] [--tls] [--reconnect] [--sink] [--hold]");
 }
 
 int main(int argc, char **argv) {
@@ -342,6 +364,9 @@ int main(int argc, char **argv) {
         SSL_CTX_set_mode(context,
                          SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     }
-    measure();
+    if (options.hold)
+        hold();
+    else
+        measure();
     return 0;
 }

@@ -5,13 +5,24 @@ It must not know which loops and works there are, nor what becomes of the figure
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
+from benchmarks import machine
 from benchmarks.build import compiled
-from benchmarks.loop.cases import HERE, PROGRAMS, Loop, Work, program
+from benchmarks.loop.cases import (
+    FIRST_CONNECTIONS,
+    HERE,
+    IDLE,
+    IDLE_CONNECTIONS,
+    PROGRAMS,
+    Loop,
+    Work,
+    program,
+)
 from benchmarks.loop.works.tls_echo import make_certificate
-from benchmarks.process import finished, started
+from benchmarks.process import Running, finished, held, started
 from benchmarks.room import Measurement
 from benchmarks.websocket.echo import of_load
 
@@ -61,11 +72,7 @@ def _under_load(
     if "--tls" in case.load:
         make_certificate()
     server_core, load_core = cores
-    if loop.name in PROGRAMS:
-        server = [str(program(loop.name, _module(case))), *numbers]
-    else:
-        server = [*_command(loop, case), *numbers, "--serve"]
-    with started(server, server_core) as running:
+    with started(_server(loop, case, numbers), server_core) as running:
         arguments = {
             "--port": running.port,
             "--connections": case.connections,
@@ -78,6 +85,35 @@ def _under_load(
         for name, value in arguments.items():
             command += [name, str(value)]
         return of_load(finished(command, load_core, seconds + warmup + DEADLINE))
+
+
+def measure_idle(loop: Loop, cores: tuple[int, int]) -> float:
+    """Return the resident bytes of an echo server for each idle connection, after one message.
+
+    Raises:
+        MeasurementError: it did not start, or did not take the connections.
+    """
+    server_core, load_core = cores
+    with (
+        started(_server(loop, IDLE, []), server_core) as running,
+        _held(running, FIRST_CONNECTIONS, load_core),
+    ):
+        before = machine.settled_resident_bytes(running.process)
+        with _held(running, IDLE_CONNECTIONS, load_core):
+            after = machine.settled_resident_bytes(running.process)
+    return (after - before) / IDLE_CONNECTIONS
+
+
+def _held(running: Running, connections: int, core: int) -> contextlib.AbstractContextManager[None]:
+    command = [str(load_program()), "--hold", "--port", str(running.port), "--size", "32"]
+    command += ["--server-pid", str(running.process), "--connections", str(connections)]
+    return held(command, core)
+
+
+def _server(loop: Loop, case: Work, numbers: list[str]) -> list[str]:
+    if loop.name in PROGRAMS:
+        return [str(program(loop.name, _module(case))), *numbers]
+    return [*_command(loop, case), *numbers, "--serve"]
 
 
 def _module(case: Work) -> str:

@@ -6,18 +6,14 @@ It must not know which servers there are, nor what becomes of the figures.
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.build import compiled
-from benchmarks.process import Running, finished, first_line, last_line, started
+from benchmarks.process import Running, finished, held, started
 from benchmarks.room import Measurement, MeasurementError
 from benchmarks.websocket.cases import FIRST_SESSIONS, IDLE_SESSIONS, Load, Server
 
-START_DEADLINE = 20.0
 # Beyond its own duration; the load ends itself after 10 s without an echo.
 LOAD_DEADLINE = 60.0
 
@@ -90,23 +86,6 @@ def measure_idle(server: Server, cores: tuple[int, int]) -> float:
     return (after - before) / IDLE_SESSIONS
 
 
-@contextlib.contextmanager
-def _held(running: Running, sessions: int, core: int) -> Iterator[None]:
+def _held(running: Running, sessions: int, core: int) -> contextlib.AbstractContextManager[None]:
     command = [str(load_program()), "--port", str(running.port), "--hold"]
-    command += ["--connections", str(sessions)]
-    with tempfile.TemporaryFile("w+") as errors:
-        with machine.on_core(core):
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
-            )
-        with process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            try:
-                if not first_line(process.stdout, START_DEADLINE).startswith("READY"):
-                    raise MeasurementError(f"sessions did not open: {last_line(errors)}")
-                yield
-                process.stdin.close()
-                process.wait(LOAD_DEADLINE)
-            finally:
-                process.kill()
+    return held([*command, "--connections", str(sessions)], core)

@@ -24,3 +24,13 @@ async def serve() -> int:
     server = await loop.create_server(Echo, "127.0.0.1", 0, backlog=1024)
     port: int = server.sockets[0].getsockname()[1]
     return port
+
+
+async def streams() -> int:
+    """The same by tether's own `Stream`, in callbacks."""
+    import tether
+
+    def on_stream(stream: tether.Stream) -> None:
+        stream.on_data(stream.send)
+
+    return int(tether.listen("127.0.0.1:0", on_stream).address.rpartition(":")[2])
