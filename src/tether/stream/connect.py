@@ -12,7 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from ssl import PROTOCOL_TLS_SERVER, SSLContext, create_default_context
+from ssl import PROTOCOL_TLS_SERVER, SSLContext, SSLSession, create_default_context
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -41,6 +41,7 @@ async def connect(
     connect_timeout: float | None = None,
     tunnel_timeout: float | None = None,
     tls_timeout: float | None = None,
+    tls_session: SSLSession | None = None,
     retries: Retry | int = 0,
     proxy: str | None = None,
     proxy_ssl: SSLContext | None = None,
@@ -61,6 +62,7 @@ async def connect(
         timeout: seconds for everything, retries included (default 10); None waits for ever.
         resolve_timeout, connect_timeout, tunnel_timeout, tls_timeout: seconds for each phase of
             each try; None leaves it to `timeout`.
+        tls_session: that of an earlier connection's TLS with the same context, to go on with.
         retries: how often to try again what failed, or a `Retry` that says when, too.
         proxy: "http://user:password@host:port", "https://..." or "socks5://...": the way there
             leads through it, and it resolves the name.
@@ -121,6 +123,7 @@ async def connect(
         connect_timeout=connect_timeout,
         tunnel_timeout=tunnel_timeout,
         tls_timeout=tls_timeout,
+        tls_session=tls_session,
         owner=owner,
         started=loop.time(),
     )
@@ -148,6 +151,7 @@ class _Connect:
     connect_timeout: float | None
     tunnel_timeout: float | None
     tls_timeout: float | None
+    tls_session: SSLSession | None
     owner: Scope
     started: float
     tried: list[Attempt] = field(default_factory=list)
@@ -193,7 +197,7 @@ class _Connect:
                     )
             if self.context is not None:
                 with self.told(address if self.proxy is None else "", failed):
-                    await self.encrypt(stream, self.context, self.hostname)
+                    await self.encrypt(stream, self.context, self.hostname, self.tls_session)
         except BaseException as error:
             if isinstance(error, NetworkError) and error.phase == "tls":
                 stream.close()  # an alert is on its way
@@ -239,12 +243,17 @@ class _Connect:
             with self.resolver.ask(where[0]) as lookup:
                 yield lookup
 
-    async def encrypt(self, stream: Stream, context: SSLContext, name: str) -> None:
+    async def encrypt(
+        self, stream: Stream, context: SSLContext, name: str, session: SSLSession | None = None
+    ) -> None:
         left = [] if self.tls_timeout is None else [self.tls_timeout]
         if self.deadline is not None:
             left.append(max(0.0, self.deadline - self.loop.time()))
         await stream.start_tls(
-            context, server_hostname=name or None, handshake_timeout=min(left, default=None)
+            context,
+            server_hostname=name or None,
+            handshake_timeout=min(left, default=None),
+            session=session,
         )
 
     async def within(

@@ -1,7 +1,7 @@
 # What Python sees of streams (stream.pyx). A test holds the two together.
 
 from collections.abc import Awaitable, Callable, Coroutine
-from ssl import SSLContext, SSLObject
+from ssl import SSLContext, SSLObject, SSLSession
 from typing import Any, Self, TypeVar
 
 from _typeshed import ReadableBuffer
@@ -55,4 +55,5 @@ class Stream(Timed):
         server_hostname: str | None = None,
         handshake_timeout: float | None = 10.0,
         shutdown_timeout: float = 5.0,
+        session: SSLSession | None = None,
     ) -> Awaitable[SSLObject]: ...

@@ -234,7 +234,7 @@ cdef class Stream(Timed):
         self.resume()
 
     def start_tls(self, context, *, server_side=False, server_hostname=None,
-                  handshake_timeout=10.0, shutdown_timeout=5.0):
+                  handshake_timeout=10.0, shutdown_timeout=5.0, session=None):
         """Begin TLS on this stream; awaitable: the `ssl.SSLObject`, once the handshake is over.
 
         Args:
@@ -243,6 +243,8 @@ cdef class Stream(Timed):
             server_hostname: the name that the peer's certificate has to be for.
             handshake_timeout: seconds for the handshake; None waits for ever.
             shutdown_timeout: seconds that the peer gets, after a close, to say goodbye as well.
+            session: the `session` of an earlier `ssl.SSLObject` of this context, to go on with
+                where the server agrees: a shorter handshake.
 
         Raises:
             CertificateError, TLSAlert, TLSError: the handshake failed, and the stream closes.
@@ -251,7 +253,7 @@ cdef class Stream(Timed):
         from tether.stream.tls import start_tls  # it stands above this file
 
         return start_tls(self, context, server_side, server_hostname, handshake_timeout,
-                         shutdown_timeout)
+                         shutdown_timeout, session)
 
     cdef object own_socket(self):
         if self.descriptor < 0:

@@ -35,7 +35,7 @@ cdef class Tls(Layer):
     cdef Deadline deadline
     cdef list waiters
     cdef int begin(self, Channel stream, object context, bint server_side, object hostname,
-                   double handshake_time, double shutdown_time) except -1
+                   double handshake_time, double shutdown_time, object resumed=*) except -1
     cdef int shake(self) except -1
     cdef Py_ssize_t pull_handshake(self, char* where, Py_ssize_t room) except -2
     cdef Py_ssize_t receive(self, char* where, Py_ssize_t room) except -2

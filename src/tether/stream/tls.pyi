@@ -1,7 +1,7 @@
 # What Python sees of TLS (tls.pyx): `Stream.start_tls` is the way in.
 
 from collections.abc import Awaitable
-from ssl import SSLContext, SSLObject
+from ssl import SSLContext, SSLObject, SSLSession
 
 from tether.stream.channel import Channel
 
@@ -14,5 +14,6 @@ def start_tls(
     server_hostname: str | None,
     handshake_timeout: float | None,
     shutdown_timeout: float,
+    session: SSLSession | None,
 ) -> Awaitable[SSLObject]: ...
 def choose(name: str | None = None) -> str: ...

@@ -59,11 +59,13 @@ cdef class Tls(Layer):
         free(self.own_stage)
 
     cdef int begin(self, Channel stream, object context, bint server_side, object hostname,
-                   double handshake_time, double shutdown_time) except -1:
+                   double handshake_time, double shutdown_time, object resumed=None) except -1:
         # The handshake begins. What the stream has not sent yet goes out before it, as it is; what
         # it received and nobody took is the peer's part of the handshake.
         cdef bytearray early = stream.inbox
         cdef Session session = open_session(context, server_side, hostname)
+        if resumed is not None:
+            session.ssl_object.session = resumed
         if stream.layer is not None:
             self.below = <Tls?>stream.layer
             self.own_stage = <char*>malloc(STAGE)
@@ -394,7 +396,8 @@ cdef class Handshaking(Awaiting):
 
 
 def start_tls(
-    Channel stream, context, server_side, server_hostname, handshake_timeout, shutdown_timeout
+    Channel stream, context, server_side, server_hostname, handshake_timeout, shutdown_timeout,
+    session
 ):
     """`Stream.start_tls`, which says what it does."""
     cdef Handshaking handshaking = Handshaking.__new__(Handshaking)
@@ -412,6 +415,7 @@ def start_tls(
         server_hostname,
         -1 if handshake_timeout is None else handshake_timeout,
         shutdown_timeout,
+        session,
     )
     return handshaking
 
