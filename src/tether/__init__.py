@@ -38,6 +38,7 @@ from tether.errors import (
 )
 from tether.http.connection import Request
 from tether.http.messages import HTTPError, Response
+from tether.stream.buffer import Buffer
 from tether.stream.connect import connect
 from tether.stream.dns import DNSResolver
 from tether.stream.listener import Listener, listen
@@ -54,6 +55,7 @@ __all__ = [
     "WRITE",
     "App",
     "Attempt",
+    "Buffer",
     "CertificateError",
     "Closed",
     "ConnectError",
