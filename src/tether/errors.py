@@ -295,6 +295,7 @@ _BY_ERRNO: dict[int, type[NetworkError]] = {
     numbers.ENFILE: LocalError,
     numbers.ENOBUFS: LocalError,
     numbers.ENOMEM: LocalError,
+    numbers.EIO: LocalError,
     numbers.EADDRNOTAVAIL: LocalError,
     numbers.EADDRINUSE: LocalError,
     numbers.EAGAIN: LocalError,

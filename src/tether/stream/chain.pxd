@@ -46,6 +46,7 @@ cdef class Chain:
     cdef int pull_up(self, Py_ssize_t size) except -1
     cdef int load(self, Chunk* chunk) noexcept
     cdef int copy_out(self, Py_ssize_t start, char* target, Py_ssize_t size) except -1
+    cdef bint has_references(self) noexcept
     cdef Py_ssize_t first_piece(self, char** where) noexcept
 
 

@@ -301,6 +301,13 @@ cdef class Chain:
             start += piece
         return 0
 
+    cdef bint has_references(self) noexcept:
+        # Whether to drop some of it may run Python code.
+        cdef Chunk* chunk = self.first
+        while chunk != NULL and chunk.kind != REFERENCE:
+            chunk = chunk.next
+        return chunk != NULL
+
     cdef Py_ssize_t first_piece(self, char** where) noexcept:
         # What comes first and lies in one place; -1 with errno where a file cannot be read.
         if self.first.kind == FILE and self.load(self.first) < 0:

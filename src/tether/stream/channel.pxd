@@ -66,11 +66,13 @@ cdef class Channel(Source):
     cdef int start(self, Engine engine, int descriptor, Scope owner, bint held) except -1
     cdef int write(self, const char* data, Py_ssize_t size) except -1
     cdef int write_bytes(self, bytes data) except -1
+    cdef int write_message(self, object message) except -1
     cdef char* reserve(self, Py_ssize_t size) except NULL
     cdef bint can_write(self) noexcept
     cdef Py_ssize_t waiting_bytes(self) noexcept
     cdef int touch(self) except -1
     cdef int end_sending(self) except -1
+    cdef bint has_to_send(self) noexcept
     cdef int all_sent(self) except -1
     cdef int receive(self) except -1
     cdef int flush_large(self) except -1

@@ -7,12 +7,13 @@
 
 import contextlib
 
-from libc.errno cimport EAGAIN, EINTR, errno
+from libc.errno cimport EAGAIN, EINTR, EIO, errno
 from posix.unistd cimport close as close_descriptor
 
 from tether.engine.poller cimport CLOSED_BY_PEER, EDGE, HANGUP, READ, WRITE, rearm
 from tether.engine.scope cimport CLOSED, CLOSING, OPEN
 from tether.engine.waiter cimport wake_all
+from tether.stream.buffer cimport Buffer
 from tether.stream.names cimport read_address
 from tether.stream.output cimport give_output, take_output
 from tether.stream.system cimport SHUT_WR, SO_LINGER, SOL_SOCKET, iovec, linger
@@ -183,6 +184,22 @@ cdef class Channel(Source):
         if self.touch():
             self.output.append_bytes(data)
         return 0
+
+    cdef int write_message(self, object message) except -1:
+        # Bytes, or a buffer, which is empty then.
+        if type(message) is bytes:
+            return self.write_bytes(message)
+        cdef Buffer buffer = <Buffer?>message
+        cdef Py_ssize_t size = len(buffer)
+        if size == 0 or not self.touch():
+            return 0
+        if self.layer is not None and buffer.chain.has_references():
+            # Layers share memory while they work, and no Python code may run then.
+            self.output.append_bytes(bytes(buffer))
+            buffer.clear()
+            return 0
+        buffer.move_into(self.output, size)
+        return buffer.changed(0, size)
 
     cdef char* reserve(self, Py_ssize_t size) except NULL:
         # Only after `can_write`: the caller fills `size` bytes at once.
@@ -372,20 +389,26 @@ cdef class Channel(Source):
         return 0
 
     cdef int flush(self) except -1:
+        # What a message refers to is released when it was sent: that runs Python code, which may
+        # end the stream.
         cdef Py_ssize_t taken
+        cdef Output output
         self.in_flushes = False
         if self.descriptor < 0 or self.is_blocked or self.home.is_inherited:
             return 0
         if self.output is None and self.layer is None:
             return self.all_sent() if self.wants_room or self.is_half_closed else 0
-        while self.output.size if self.layer is None else self.layer.can_send():
+        while self.has_to_send():
+            output = self.output
             if self.layer is None:
-                taken = self.output.send(self.descriptor)
+                taken = output.send(self.descriptor)
             else:
                 taken = self.layer.send(self.descriptor)
             if taken >= 0:
                 self.sent += taken
                 self.sent_at = self.home.now
+                if self.layer is None and self.output is not output:
+                    return 0
             elif errno == EAGAIN:
                 self.is_blocked = True
                 rearm(self.home.poller_, self.descriptor, WRITE)
@@ -402,6 +425,11 @@ cdef class Channel(Source):
         if not self.waiting_bytes():
             self.all_sent()
         return 0
+
+    cdef bint has_to_send(self) noexcept:
+        if self.layer is not None:
+            return self.layer.can_send()
+        return self.output is not None and self.output.size > 0
 
     cdef int all_sent(self) except -1:
         if self.is_finishing:
@@ -424,8 +452,8 @@ cdef class Channel(Source):
         # What the peer said before it left may still be there to read: it says why.
         self.send_errno = number
         self.drop_output()
-        if self.state != OPEN or self.at_eof:
-            return self.fail(number, "send")
+        if self.state != OPEN or self.at_eof or number == EIO:
+            return self.fail(number, "send")  # EIO: a file could not be read; the peer is there
         self.is_hung_up = True
         self.readable = True
         if self.wants_drain:
@@ -435,6 +463,7 @@ cdef class Channel(Source):
         return self.pend()
 
     cdef int drop_output(self) except -1:
+        cdef Output output = self.output  # what it releases shall find the stream without it
         self.output = None
         return 0 if self.layer is None else self.layer.drop()
 

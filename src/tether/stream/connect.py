@@ -113,7 +113,7 @@ async def connect(
         proxy_context=proxy_ssl or usual_context()
         if through and through.scheme == "https"
         else None,
-        context=_context(ssl, server_hostname),
+        context=_context_for(ssl, server_hostname),
         hostname=server_hostname or ("" if is_unix else _certificate_name(where[0])),
         resolver=resolver or system_resolver,
         local=local,
@@ -346,7 +346,7 @@ def usual_context() -> SSLContext:
     return create_default_context()
 
 
-def _context(ssl: SSLContext | bool | None, server_hostname: str | None) -> SSLContext | None:
+def _context_for(ssl: SSLContext | bool | None, server_hostname: str | None) -> SSLContext | None:
     if ssl is None or ssl is False:
         if server_hostname is not None:
             raise ValueError("server_hostname is for TLS: give ssl=True or a context")

@@ -7,10 +7,14 @@
 # (2) the objects have the layout that CPython gives them since 3.10, which is proved by what lies
 # beside the pointers before they are followed. Else `ObjectSession` serves.
 
-import _ssl
+import os
 import ssl
 
+import _ssl
+
+from libc.errno cimport errno
 from cpython.object cimport PyObject
+from libc.errno cimport errno
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -206,6 +210,9 @@ cdef class DirectSession(Session):
         channel.output = &sealed
         while plain.size and limit > 0:
             size = min(plain.first_piece(&piece), limit)
+            if size < 0:
+                self.error = OSError(errno, os.strerror(errno))
+                break
             if SSL_write_ex(self.ssl, piece, size, &written) != 1:
                 kind = SSL_get_error(self.ssl, 0)
                 if kind != SSL_ERROR_WANT_READ and kind != SSL_ERROR_WANT_WRITE:

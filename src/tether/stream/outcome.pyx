@@ -33,7 +33,7 @@ cdef class Outcome(Awaiting):
         if self.session is not None:
             self.session.send_again(self.message)
         else:
-            self.stream.write_bytes(self.message)
+            self.stream.write_message(self.message)
         self.message = None
         return None
 

@@ -3,10 +3,12 @@
 # `ObjectSession` uses nothing but the `ssl` module. It serves where `direct.pyx` cannot look behind
 # Python's object; both pass the same tests.
 
+import os
 import ssl
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.errno cimport errno
 
 cdef extern from "Python.h":
     enum:
@@ -112,6 +114,9 @@ cdef class ObjectSession(Session):
         cdef Py_ssize_t size
         while plain.size and limit > 0:
             size = min(plain.first_piece(&piece), limit)
+            if size < 0:
+                self.error = OSError(errno, os.strerror(errno))
+                break
             try:
                 size = self.ssl_object.write(PyMemoryView_FromMemory(piece, size, PyBUF_READ))
             except (WantRead, WantWrite):

@@ -6,6 +6,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 
 from tether.engine.members cimport let_go
 from tether.engine.scope cimport OPEN
+from tether.stream.buffer cimport Buffer
 from tether.stream.limits cimport count
 from tether.stream.outcome cimport not_taken, start_draining
 from tether.stream.reading cimport start_reading
@@ -36,10 +37,11 @@ cdef class Stream(Timed):
         takes it) or the stream is closed (nothing is sent; awaiting raises `Closed`).
 
         Args:
-            data: bytes, or anything with the buffer protocol (copied).
+            data: bytes; a `Buffer`, which is empty once it was taken; or anything with the buffer
+                protocol (copied).
         """
         self.guard()
-        if type(data) is not bytes:
+        if type(data) is not bytes and type(data) is not Buffer:
             data = bytes(memoryview(data))
         if self.consumer is not None:
             raise RuntimeError("a protocol writes to this stream")
@@ -52,8 +54,37 @@ cdef class Stream(Timed):
             return not_taken(self, None, data)
         if self.is_timed:
             self.note_any()
-        self.write_bytes(data)
+        self.write_message(data)
         return TAKEN
+
+    def send_file(self, file, offset=0, size=None):
+        """Send a part of a regular file, by the system (sendfile) where nothing encrypts it; returns
+        what `send` returns.
+
+        Args:
+            file: a descriptor or what has one; it may be closed at once, the stream has its own.
+            offset: bytes before the part.
+            size: bytes; None: the rest of the file.
+
+        Raises:
+            ValueError: no regular file, or it is not that long.
+
+        >>> import tempfile, tether
+        >>> async def main():
+        ...     async def serve(stream):
+        ...         with tempfile.TemporaryFile() as file:
+        ...             file.write(b"from a file")
+        ...             file.flush()
+        ...             await stream.send_file(file, offset=5)
+        ...     async with tether.listen("127.0.0.1:0", serve) as listener:
+        ...         stream = await tether.connect(listener.address)
+        ...         return b"".join([data async for data in stream])
+        >>> tether.run(main())
+        b'a file'
+        """
+        cdef Buffer part = Buffer()
+        part.append_file(file, offset, size)
+        return self.send(part)
 
     def drain(self, mark=None):
         """Awaitable: at most `mark` bytes wait to be sent; the default is the low mark.
