@@ -17,7 +17,8 @@ def open_socket(address: str, *, receive_buffer: int = 0) -> socket.socket:
     """
     if address.startswith("unix:"):
         client = socket.socket(socket.AF_UNIX)
-        where: str | tuple[str, int] = address[5:]
+        path = address[5:]
+        where: str | tuple[str, int] = f"\0{path[1:]}" if path.startswith("@") else path
     else:
         host, port = address.rsplit(":", 1)
         client = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET)

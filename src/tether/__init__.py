@@ -39,9 +39,11 @@ from tether.errors import (
 from tether.http.connection import Request
 from tether.http.messages import HTTPError, Response
 from tether.stream.buffer import Buffer
+from tether.stream.certificates import Certificates
 from tether.stream.connect import connect
 from tether.stream.dns import DNSResolver
-from tether.stream.listener import Listener, listen
+from tether.stream.listen import listen
+from tether.stream.listener import Listener
 from tether.stream.resolve import Resolver
 from tether.stream.retry import Retry
 from tether.stream.stream import Stream
@@ -57,6 +59,7 @@ __all__ = [
     "Attempt",
     "Buffer",
     "CertificateError",
+    "Certificates",
     "Closed",
     "ConnectError",
     "ConnectTimeout",

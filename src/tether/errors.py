@@ -16,6 +16,7 @@ from typing import Self
 PHASES = (
     "resolve",
     "connect",
+    "listen",
     "accept",
     "tls",
     "tunnel",
@@ -25,6 +26,9 @@ PHASES = (
     "upgrade",
     "message",
 )
+
+#: Those in which `peer` is an address of this machine.
+_HERE = ("listen", "accept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ class NetworkError(Exception):
     def __str__(self) -> str:
         text = self.phase
         if self.peer:
-            text += f" to {self.peer}"
+            text += f" {'on' if self.phase in _HERE else 'to'} {self.peer}"
         if self.address and self.address != self.peer:
             text += f" ({self.address})"
         text += f" failed: {self.reason}"

@@ -12,6 +12,7 @@ from tether.engine.engine cimport Engine
 from tether.stream.listener cimport Acceptor, Listener
 from tether.stream.channel cimport Channel
 
+from tether.stream.binding import Bound
 from tether.stream.listener import Listener as MakeListener
 
 
@@ -51,14 +52,13 @@ def start_serving(
 ):
     """A listener on `sock` that makes a transport, with a protocol, of each connection."""
     cdef Serving serving = Serving.__new__(Serving)
-    cdef Listener listener = MakeListener(sock, owner=engine.root, name="asyncio server")
+    cdef Listener listener = MakeListener([Bound(sock)], owner=engine.root, name="asyncio server")
     serving.factory = factory
     serving.server = server
     serving.context = copy_context()
     serving.tls_context = tls_context
     serving.handshake_timeout = handshake_timeout
     serving.shutdown_timeout = shutdown_timeout
-    listener.keeps_path = True
     listener.acceptor = serving
     listener.start()
     return listener

@@ -95,12 +95,15 @@ class App:
         self.request_hooks.append(hook)
         return hook
 
-    def listen(self, address: str, **limits: Any) -> AbstractAsyncContextManager[Server]:
+    def listen(
+        self, address: str | Iterable[str], **limits: Any
+    ) -> AbstractAsyncContextManager[Server]:
         """Serve on `address` while the context lasts: `async with app.listen(...) as server`.
 
         Args:
-            address: "host:port" (port 0 picks one), "[v6]:port" or "unix:path".
-            limits: as `tether.http.connection.Service` takes them.
+            address: one or several, as `tether.listen` takes them: "host:port" (port 0 picks one).
+            limits: as `Server` takes them: `ssl`, `max_per_address`, and those of
+                `tether.http.connection.Service`.
 
         Raises:
             LocalError: the address is taken or not permitted.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tether.aio.loop import run
@@ -14,7 +14,7 @@ from tether.app.server import Application, Server, serving
 
 def serve(
     application: Application,
-    address: str,
+    address: str | Iterable[str],
     *,
     on_ready: Callable[[Server], Any] | None = None,
     **limits: Any,
@@ -24,7 +24,7 @@ def serve(
 
     Args:
         application: an `App`.
-        address: "host:port" (port 0 picks one), "[v6]:port" or "unix:path".
+        address: one or several, as `tether.listen` takes them: "host:port" (port 0 picks one).
         on_ready: called with the `Server` once it accepts.
         limits: as `App.listen` takes them.
 
@@ -36,7 +36,7 @@ def serve(
 
 async def _serve(
     application: Application,
-    address: str,
+    address: str | Iterable[str],
     on_ready: Callable[[Server], Any] | None,
     limits: dict[str, Any],
 ) -> None:

@@ -6,14 +6,17 @@ Knows no routes and no protocol's bytes.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from ssl import SSLContext
 from typing import Any, Protocol
 
 from tether.engine.scope import Scope, current_scope
 from tether.http.connection import Request, Service
 from tether.http.messages import Response
-from tether.stream.listener import Listener, bind
+from tether.stream.binding import bind
+from tether.stream.certificates import Certificates
+from tether.stream.listener import Listener
 
 
 class Application(Protocol):
@@ -33,8 +36,11 @@ class Server(Listener):
 
     Args:
         application: whose `handle` answers the requests.
-        address: "host:port" (port 0 picks one), "[v6]:port" or "unix:path".
+        address: one or several, as `tether.listen` takes them: "host:port" (port 0 picks one).
         owner: the scope above; the default is that of the running handler, else the root.
+        reuse_port: share the port with other sockets that say so too.
+        ssl: TLS (https and wss): a context, or `Certificates`, which can be reloaded.
+        max_per_address: connections from one address at once; more are reset.
         limits: as `tether.http.connection.Service` takes them.
 
     Raises:
@@ -44,27 +50,36 @@ class Server(Listener):
     def __init__(
         self,
         application: Application,
-        address: str,
+        address: str | Iterable[str],
         *,
         owner: Scope | None = None,
         reuse_port: bool = False,
+        ssl: SSLContext | Certificates | None = None,
+        max_per_address: int | None = None,
         **limits: Any,
     ) -> None:
         self.service = Service(application.handle, convert=application.convert, **limits)
-        listening = bind(address, reuse_port=reuse_port)
+        self.scheme = "http" if ssl is None else "https"
+        addresses = [address] if isinstance(address, str) else list(address)
+        bound = bind(addresses, reuse_port=reuse_port)
         try:
             super().__init__(
-                listening, owner=owner or current_scope.get(None), name=f"server {address}"
+                bound,
+                owner=owner or current_scope.get(None),
+                name=f"server {', '.join(addresses)}",
+                max_per_address=max_per_address,
+                ssl=ssl,
             )
         except BaseException:
-            listening.close()
+            for one in bound:
+                one.close()
             raise
         self.service.attach_to(self)
 
     @property
     def url(self) -> str:
         """The link to the root page, or the address of a Unix socket."""
-        return self.address if self.address.startswith("unix:") else f"http://{self.address}"
+        return self.address if self.address.startswith("unix:") else f"{self.scheme}://{self.address}"
 
     @property
     def sessions(self) -> int:
@@ -78,7 +93,9 @@ class Server(Listener):
 
 
 @asynccontextmanager
-async def serving(application: Application, address: str, **limits: Any) -> AsyncIterator[Server]:
+async def serving(
+    application: Application, address: str | Iterable[str], **limits: Any
+) -> AsyncIterator[Server]:
     """A server for as long as the context lasts; closed gracefully at its end."""
     server = Server(application, address, **limits)
     try:

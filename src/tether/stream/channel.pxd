@@ -6,6 +6,7 @@ from tether.engine.engine cimport Engine
 from tether.engine.poller cimport Source
 from tether.engine.scope cimport Alarm, Scope
 from tether.engine.waiter cimport Waiter
+from tether.stream.admission cimport Tally
 from tether.stream.layer cimport Layer
 from tether.stream.output cimport Output
 
@@ -60,6 +61,7 @@ cdef class Channel(Source):
     cdef object socket          # Python's socket, where somebody has it: then it closes the descriptor
     cdef unsigned char address[28]
     cdef Alarm finish_alarm
+    cdef Tally tally            # where an accepted connection counts, until its descriptor is released
     cdef bytearray inbox        # what nobody took yet
     cdef Waiter read_waiter     # who waits for it
     cdef Py_ssize_t wanted      # how many bytes he needs at once

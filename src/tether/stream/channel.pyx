@@ -13,6 +13,7 @@ from posix.unistd cimport close as close_descriptor
 from tether.engine.poller cimport CLOSED_BY_PEER, EDGE, HANGUP, READ, WRITE, rearm
 from tether.engine.scope cimport CLOSED, CLOSING, OPEN
 from tether.engine.waiter cimport wake_all
+from tether.stream.admission cimport Tally
 from tether.stream.buffer cimport Buffer
 from tether.stream.names cimport read_address
 from tether.stream.output cimport give_output, take_output
@@ -573,6 +574,7 @@ cdef int shut(Channel channel) except -1:
     # Releases the descriptor. An aborted connection is reset, so that nobody takes a torn-off
     # reply for a whole one.
     cdef linger now
+    cdef Tally tally = channel.tally
     cdef int descriptor = channel.descriptor
     if channel.finish_alarm is not None:
         channel.drop_alarm(channel.finish_alarm)
@@ -590,6 +592,9 @@ cdef int shut(Channel channel) except -1:
                 channel.socket.close()
         else:
             close_descriptor(descriptor)
+        if tally is not None:
+            channel.tally = None
+            tally.left()
     if not channel.is_released:
         channel.release()
     return 0

@@ -9,3 +9,4 @@ cdef class Layer:
     cdef bint finish(self) except -1
     cdef int closing(self) except -1
     cdef int drop(self) except -1
+    cdef object ssl_object(self)

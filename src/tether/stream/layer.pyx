@@ -34,3 +34,7 @@ cdef class Layer:
     cdef int drop(self) except -1:
         # Nothing more goes out.
         return 0
+
+    cdef object ssl_object(self):
+        # What Python's `ssl` has of it; None before there is anything to ask it.
+        return None

@@ -1,41 +1,31 @@
-# Listening: accepts connections and hands each on as a stream. Knows no protocol.
+# Listening: hands each connection on as a stream, which it owns. Knows no protocol.
 #
-# Level-triggered, because what is not accepted in one turn must be reported again. Without free
-# descriptors it rests for a moment instead of spinning on an event it cannot serve.
+# It accepts while it is open, not paused, below its limit, and the system has descriptors. Without
+# those it rests for a moment, instead of spinning on an event that it cannot serve.
 
 import asyncio
-import contextlib
 import logging
 import os
-import socket
-import stat
+import ssl as ssl_module
 
-from libc.errno cimport EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, errno
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
+from posix.unistd cimport close as close_descriptor
 
-from tether.engine.poller cimport READ
-from tether.engine.scope cimport OPEN, Scope
+from tether.engine.scope cimport OPEN
+from tether.engine.work cimport Work
+from tether.stream.accepting cimport Accepting, open_door
+from tether.stream.admission cimport BURST_OVER, HAS_ROOM, Admission, Tally
+from tether.stream.limits cimport count, seconds
 from tether.stream.stream cimport Stream
+from tether.stream.system cimport SO_LINGER, SOL_SOCKET, linger, setsockopt
+from tether.stream.tls_accepting cimport greet
 
-from tether.errors import LocalError
-from tether.stream.address import format_address, parse_address
-
-cdef extern from *:
-    """
-    #ifndef _GNU_SOURCE
-    #define _GNU_SOURCE
-    #endif
-    #include <sys/socket.h>
-    """
-    struct sockaddr:
-        pass
-    int accept4(int fd, sockaddr* address, unsigned int* size, int flags) nogil
-    enum:
-        SOCK_NONBLOCK
-        SOCK_CLOEXEC
+from tether.engine.scope import DEFAULT_LINGER
+from tether.errors import LocalError, NetworkError
+from tether.stream.certificates import Certificates
+from tether.stream.channel import READ_HIGH, WRITE_HIGH, WRITE_LOW
 
 cdef enum:
-    ACCEPTS_PER_TURN = 64
     RESTED = 32
     STOP_DEADLINE = 33
 
@@ -49,80 +39,191 @@ cdef class Acceptor:
         return 0
 
 
-cdef class Listener(Source):
-    """A listening socket: a scope that owns every stream it accepted.
+cdef class Failure(Work):
+    # A handshake failed: told from the top of the dispatch, since it fails in the midst of a close.
+    cdef Listener listener
+    cdef object error
+
+    cdef int run(self) except -1:
+        if self.listener.state == OPEN and self.listener.error_callback is not None:
+            self.listener.invoke_or_spawn(self.listener.error_callback, (self.error,))
+        return 0
+
+
+cdef class Listener(Greeter):
+    """Listening sockets: a scope that owns every stream it accepted.
 
     Made by `tether.listen`. Closing it closes its streams.
     """
 
-    def __cinit__(self, *args, **kwargs):
-        self.descriptor = -1
-
-    def __init__(self, listening, on_stream=None, *, owner=None, name="listener", on_error=None):
-        super().__init__(owner, name=name)
+    def __init__(
+        self,
+        sockets,
+        on_stream=None,
+        *,
+        owner=None,
+        name="listener",
+        on_error=None,
+        linger=DEFAULT_LINGER,
+        write_high=WRITE_HIGH,
+        write_low=WRITE_LOW,
+        read_high=READ_HIGH,
+        max_connections=None,
+        max_per_address=None,
+        ssl=None,
+        handshake_timeout=10.0,
+        shutdown_timeout=5.0,
+    ):
+        self.write_high = count(write_high, "write_high")
+        self.write_low = count(write_low, "write_low")
+        self.read_high = count(read_high, "read_high")
+        if self.write_low > self.write_high:
+            raise ValueError(f"write_low is no more than write_high, got {write_low}")
+        if self.read_high == 0:
+            raise ValueError("read_high is 1 or more, or None, got 0")
+        self.handshake_time = (
+            -1 if handshake_timeout is None else seconds(handshake_timeout, "handshake_timeout")
+        )
+        self.shutdown_time = seconds(shutdown_timeout, "shutdown_timeout")
+        check_context(ssl)
+        self.tls = ssl
+        self.admission = Admission(self, max_connections, max_per_address)
+        super().__init__(owner, name=name, linger=linger)
         self.home = <Engine?>self.engine
-        self.socket = listening
-        self.descriptor = listening.fileno()
         self.stream_callback = on_stream
         self.error_callback = on_error
-        self.is_tcp = listening.family != socket.AF_UNIX
-        self.address = format_address(listening.family, listening.getsockname())
+        self.doors = [open_door(self, self.home, bound) for bound in sockets]
+        self.addresses = tuple([bound.address for bound in sockets])
+
+    @property
+    def address(self):
+        """Where it listens; the first one, where there are several (`addresses` has them all)."""
+        return self.addresses[0]
+
+    @property
+    def open_count(self):
+        """Connections that are open: all that were accepted here, whoever owns them by now."""
+        return self.admission.count
+
+    @property
+    def refused_count(self):
+        """Connections that were reset because their address had `max_per_address` already."""
+        return self.admission.refused
+
+    @property
+    def paused(self):
+        """Whether `pause` was called last, and not `resume`."""
+        return self.is_paused
 
     def start(self):
         """Begin to accept."""
         self.check()
-        self.home.poller_.watch(self.descriptor, self, READ)
+        self.is_started = True
+        self.admit()
+
+    def pause(self):
+        """Accept no more until `resume`; who comes waits in the backlog."""
+        self.check()
+        self.is_paused = True
+        self.admit()
+
+    def resume(self):
+        """Go on accepting after `pause`."""
+        self.check()
+        self.is_paused = False
+        self.admit()
 
     def fileno(self):
-        """The listening descriptor, -1 once it was released."""
-        return self.descriptor
+        """The (first) listening descriptor, -1 once it was released."""
+        return (<Accepting>self.doors[0]).descriptor
 
     def describe(self):
         """What `tree` says beside the name."""
-        return f"{self.address} accepted={self.accepted_count}"
+        words = [*self.addresses, f"open={self.admission.count}", f"accepted={self.accepted_count}"]
+        if self.admission.refused:
+            words.append(f"refused={self.admission.refused}")
+        if self.failed_count:
+            words.append(f"failed={self.failed_count}")
+        if self.is_paused:
+            words.append("paused")
+        if self.admission.was_full:
+            words.append("full")
+        if self.is_resting:
+            words.append("short of descriptors")
+        return " ".join(words)
 
-    cdef int on_event(self, uint32_t what) except -1:
-        return self.accept_some()
-
-    cdef int accept_some(self) except -1:
-        cdef unsigned char address[128]
-        cdef unsigned int size
-        cdef int descriptor, turns = ACCEPTS_PER_TURN
-        cdef Channel stream
-        while turns and self.state == OPEN:
-            turns -= 1
-            size = sizeof(address)
-            memset(address, 0, 28)
-            descriptor = accept4(
-                self.descriptor, <sockaddr*>address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC
-            )
-            if descriptor < 0:
-                if errno == EAGAIN:
-                    return 0
-                if errno in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
-                    return self.rest(errno)
-                continue  # it left before it was accepted (ECONNABORTED), or a signal came
-            if self.is_short:
-                self.is_short = False
-                log.info("%s accepts again", self.name)
-            if self.acceptor is None:
-                stream = Stream.__new__(Stream)
-            else:
-                stream = Channel.__new__(Channel)
-            stream.is_tcp = self.is_tcp
-            memcpy(stream.address, address, 28)
-            self.accepted_count += 1
-            try:
-                stream.start(self.home, descriptor, self, False)
-                if self.acceptor is not None:
-                    self.acceptor.accepted(self, stream)
-                else:
-                    self.run_callback(stream)
-            except Exception as error:
-                self.contain(error)
-                if stream.engine is not None:
-                    stream.start_abort(error)
+    cdef int admit(self) except -1:
+        # The one place that says whether it accepts.
+        cdef Accepting door
+        cdef bint wanted = self.is_started and self.state == OPEN
+        if wanted and self.admission.is_full() and not self.admission.was_full:
+            self.admission.told_full()
+        wanted = wanted and not (self.is_paused or self.is_resting or self.admission.was_full)
+        for door in self.doors:
+            door.watch_it(wanted)
         return 0
+
+    cdef int arrived(self, Accepting door, int descriptor, unsigned char* address) except -1:
+        cdef Channel stream
+        cdef Tally tally = self.admission.enter(address)
+        if tally is None:
+            return refuse(descriptor)
+        if self.is_short:
+            self.is_short = False
+            log.info("%s accepts again", self.name)
+        self.accepted_count += 1
+        if self.acceptor is None:
+            stream = Stream.__new__(Stream)
+        else:
+            stream = Channel.__new__(Channel)
+        stream.is_tcp = door.is_tcp
+        stream.write_high = self.write_high
+        stream.write_low = self.write_low
+        stream.read_high = self.read_high
+        memcpy(stream.address, address, 28)
+        stream.tally = tally
+        try:
+            stream.start(self.home, descriptor, self, False)
+            if self.tls is None:
+                self.start_stream(stream)
+            else:
+                context = self.tls.context if isinstance(self.tls, Certificates) else self.tls
+                greet(self, stream, context, self.handshake_time, self.shutdown_time)
+        except Exception as error:
+            self.contain(error)
+            if stream.engine is not None:
+                stream.start_abort(error)
+            else:
+                stream.tally = None
+                tally.left()
+        if self.admission.is_full():
+            self.admit()
+        return 0
+
+    cdef int greeted(self, Channel stream) except -1:
+        try:
+            return self.start_stream(stream)
+        except Exception as error:
+            self.contain(error)
+            return stream.start_abort(error)
+
+    cdef int not_greeted(self, Channel stream, object cause) except -1:
+        cdef Failure failure
+        if self.state != OPEN or cause is None:
+            return 0  # nothing failed: the listener closes
+        self.failed_count += 1
+        if self.error_callback is None:
+            log.debug("%s: handshake with %s failed: %s", self.name, stream.peer, cause)
+            return 0
+        failure = Failure.__new__(Failure)
+        failure.listener = self
+        failure.error = cause.again() if isinstance(cause, NetworkError) else cause
+        return self.home.ready.push(failure)
+
+    cdef int start_stream(self, Channel stream) except -1:
+        if self.acceptor is not None:
+            return self.acceptor.accepted(self, stream)
+        return self.run_callback(stream)
 
     cdef int run_callback(self, Channel stream) except -1:
         # The user's function; an async one becomes the stream's driver.
@@ -135,55 +236,53 @@ cdef class Listener(Source):
                 result.close()  # there is no session any more that it could drive
         return 0
 
-    cdef int rest(self, int number) except -1:
+    cdef int is_short_of(self, Accepting door, int number) except -1:
         # The connection waits in the backlog; so does the listener, until descriptors are free.
-        error = LocalError(
-            f"cannot accept: {os.strerror(number).lower()}",
-            phase="accept",
-            errno=number,
-            peer=self.address,
-        )
-        self.home.poller_.unwatch(self.descriptor)
         self.is_resting = True
+        self.admit()
         self.set_alarm(REST_SECONDS, RESTED)
-        if not self.is_short:
-            # Told once, not at every try.
-            self.is_short = True
-            if self.error_callback is not None:
-                self.invoke_one(self.error_callback, error)
-            else:
-                self.report(f"{self.name} cannot accept", error)
+        if self.is_short:
+            return 0  # told once, not at every try
+        self.is_short = True
+        return self.tell(cannot_accept(door, number), f"{self.name} cannot accept")
+
+    cdef int broke_off(self, Accepting door, int number) except -1:
+        # Without a socket to listen on it is none any more, and says why.
+        error = cannot_accept(door, number)
+        self.tell(error, f"{self.name} is shut down")
+        return self.start_closing(error)
+
+    cdef int tell(self, object error, str message) except -1:
+        if self.error_callback is not None:
+            return self.invoke_or_spawn(self.error_callback, (error,))
+        self.report(message, error)
         return 0
 
     cdef int on_alarm(self, int kind) except -1:
         if kind == STOP_DEADLINE:
             return self.start_abort(self.cause)
-        if kind != RESTED:
-            return Source.on_alarm(self, kind)
-        if self.state == OPEN and self.is_resting:
+        if kind == BURST_OVER:
+            return self.admission.burst_over() if self.state == OPEN else 0
+        if kind == RESTED:
             self.is_resting = False
-            self.home.poller_.watch(self.descriptor, self, READ)
-        return 0
+        elif kind != HAS_ROOM:
+            return Greeter.on_alarm(self, kind)
+        return self.admit() if self.state == OPEN else 0
 
     cdef int on_closing(self) except -1:
         # Whoever comes from here on is refused at once; who is there gets his time, twice `linger`
         # (for a handler, and for what it left to flush), and not a slow reader's eternity.
+        cdef Accepting door
         if self.linger_time >= 0:
             self.stop_alarm = self.set_alarm(2 * self.linger_time + 1, STOP_DEADLINE)
-        if self.descriptor >= 0:
-            self.home.poller_.unwatch(self.descriptor)
-            self.descriptor = -1
-            path = None if self.is_tcp or self.keeps_path else self.socket.getsockname()
-            self.socket.close()
-            if path:
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
-        return 0
+        for door in self.doors:
+            door.shut()
+        return self.admission.close()
 
     cdef int forsake(self) except -1:
-        if self.descriptor >= 0:
-            self.descriptor = -1
-            self.socket.close()
+        cdef Accepting door
+        for door in self.doors:
+            door.forsake()
         return 0
 
     cdef int on_closed(self) except -1:
@@ -192,102 +291,27 @@ cdef class Listener(Source):
         return 0
 
 
-def bind(address, *, backlog=1024, reuse_port=False):
-    """A bound, listening, non-blocking socket for an address as `parse_address` reads it.
-
-    Raises:
-        LocalError: the address is taken, not ours, or not permitted; with the errno.
-        ValueError: the address cannot be read.
-    """
-    kind, where = parse_address(address)
-    family = kind
-    if kind != socket.AF_UNIX:
-        try:
-            family, _, _, _, where = socket.getaddrinfo(
-                *where, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-        except socket.gaierror as error:
-            raise LocalError(
-                f"cannot listen: {error.strerror.lower()}", phase="connect", peer=address
-            ) from error
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setblocking(False)
-        if family == socket.AF_UNIX:
-            remove_stale(where)
-        else:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Accepted sockets inherit it: what is flushed at once shall leave at once.
-            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if reuse_port:
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listening.bind(where)
-        listening.listen(backlog)
-    except OSError as error:
-        listening.close()
-        raise LocalError(
-            f"cannot listen: {(error.strerror or str(error)).lower()}",
-            phase="connect",
-            errno=error.errno,
-            peer=address,
-        ) from error
-    return listening
+cdef int refuse(int descriptor) except -1:
+    # With a reset: it costs neither side anything more.
+    cdef linger now
+    now.l_onoff = 1
+    now.l_linger = 0
+    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
+    close_descriptor(descriptor)
+    return 0
 
 
-def remove_stale(path):
-    """Remove a Unix socket's file that nobody listens on any more."""
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            return
-    except OSError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
+cdef object cannot_accept(Accepting door, int number):
+    return LocalError(
+        os.strerror(number).lower(), phase="accept", errno=number, peer=door.bound.address
+    )
 
 
-def listen(address, on_stream, *, owner=None, backlog=1024, reuse_port=False, on_error=None):
-    """Listen on `address` and call `on_stream(stream)` for every connection.
-
-    Args:
-        address: "host:port" (port 0 picks one), "[v6]:port" or "unix:path".
-        on_stream: plain or async; an async one is the stream's driver, and its end closes it.
-        owner: the scope that owns the listener; the default is that of the running handler,
-            else the root.
-        backlog: how many connections may wait to be accepted.
-        reuse_port: share the port with other processes (SO_REUSEPORT).
-        on_error: called with a `LocalError` when accepting fails for want of descriptors.
-
-    Raises:
-        LocalError: the address is taken or not permitted.
-
-    >>> import tether
-    >>> async def main():
-    ...     async def echo(stream):
-    ...         while data := await stream.read():
-    ...             await stream.send(data)
-    ...     async with tether.listen("127.0.0.1:0", echo) as listener:
-    ...         stream = await tether.connect(listener.address)
-    ...         stream.send(b"hello")
-    ...         return await stream.readexactly(5)
-    >>> tether.run(main())
-    b'hello'
-    """
-    from tether.engine.scope import current_scope
-
-    listening = bind(address, backlog=backlog, reuse_port=reuse_port)
-    try:
-        listener = Listener(
-            listening,
-            on_stream,
-            owner=owner or current_scope.get(None),
-            name=f"listener {address}",
-            on_error=on_error,
-        )
-        listener.start()
-    except BaseException:
-        listening.close()
-        raise
-    return listener
+cdef int check_context(object context) except -1:
+    if context is None or isinstance(context, Certificates):
+        return 0
+    if not isinstance(context, ssl_module.SSLContext):
+        raise TypeError(f"ssl is an ssl.SSLContext or tether.Certificates, got {context!r}")
+    if context.protocol == ssl_module.PROTOCOL_TLS_CLIENT:
+        raise ValueError("ssl is a client's context; a server's is PROTOCOL_TLS_SERVER")
+    return 0

@@ -3,3 +3,4 @@
 
 cdef object read_address(unsigned char* raw)
 cdef object socket_name(unsigned char* raw)
+cdef bint is_mapped(unsigned char* raw) noexcept

@@ -30,6 +30,12 @@ cdef class Stream(Timed):
         """What `connect` tried in vain before this stream was connected: a tuple of `Attempt`."""
         return self.failed_attempts or ()
 
+    @property
+    def ssl_object(self):
+        """The `ssl.SSLObject` under TLS: its certificates, ALPN, cipher; None without TLS, during
+        the handshake and after the close."""
+        return None if self.layer is None else self.layer.ssl_object()
+
     def send(self, data):
         """Send bytes; returns an outcome that has a truth value and can be awaited.
 

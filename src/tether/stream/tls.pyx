@@ -307,6 +307,9 @@ cdef class Tls(Layer):
         self.plain = None
         return 0 if self.below is None else self.below.drop()
 
+    cdef object ssl_object(self):
+        return self.session.ssl_object if self.phase == READY else None
+
     cdef int drop_plain(self) except -1:
         self.stream.output = None
         self.plain = None
