@@ -1,4 +1,4 @@
-"""What one can listen on: every address form, both families, several at once; and what cannot be."""
+"""What one can listen on: every form of address, both families, several at once."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_a_privileged_port_says_what_it_needs() -> None:
     "address", ["fd:", "fd:-1", "fd:x", "unix:@", ":", ":x", "[::1:80", ":70000", "unix:@a\0b"]
 )
 def test_what_is_no_address_raises_value_error(address: str) -> None:
-    with pytest.raises(ValueError, match="descriptor|abstract|port|brackets|characters"):
+    with pytest.raises(ValueError, match=r"descriptor|abstract|port|brackets|characters"):
         bind(address)
 
 

@@ -191,14 +191,14 @@ def test_only_a_listening_stream_socket_is_taken(tmp_path: Path) -> None:
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     one, other = socket.socketpair()
     with (tmp_path / "file").open("w") as file, bound, datagrams, one, other:
-        for thing, reason in [
-            (bound, "does not listen"),
-            (datagrams, "is no stream socket"),
-            (one, "does not listen"),
-            (file, "is no socket"),
+        for number, reason in [
+            (bound.fileno(), "does not listen"),
+            (datagrams.fileno(), "is no stream socket"),
+            (one.fileno(), "does not listen"),
+            (file.fileno(), "is no socket"),
         ]:
-            with pytest.raises(tether.LocalError, match=f"descriptor {thing.fileno()} {reason}"):
-                inherited(f"fd:{thing.fileno()}")
+            with pytest.raises(tether.LocalError, match=f"descriptor {number} {reason}"):
+                inherited(f"fd:{number}")
     with pytest.raises(tether.LocalError, match="descriptor 999999 is not open") as caught:
         inherited("fd:999999")
     assert caught.value.errno == 9

@@ -198,7 +198,7 @@ def test_a_family_is_no_way_round_the_limit(reports: Reports) -> None:
             await streams.take(1)
             assert await tether.to_thread(was_reset, open_socket(f"[::1]:{port}"))
             # An IPv4 client of the same socket is counted as one.
-            clients += [from_address(own, f"127.0.0.1:{port}") for own in ("127.0.0.1", "127.0.0.2")]
+            clients += [from_address(f"127.0.0.{n}", f"127.0.0.1:{port}") for n in (1, 2)]
             await streams.take(2)
             assert await tether.to_thread(was_reset, open_socket(f"127.0.0.1:{port}"))
             for client in clients:

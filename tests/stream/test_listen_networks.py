@@ -11,7 +11,7 @@ import pytest
 
 import tether
 
-#: In a namespace, where addresses can be given at will; prints who is left of each network.
+#: In a namespace, where addresses can be given at will; prints who was let in.
 PROGRAM = """
 import asyncio, socket, subprocess
 import tether
@@ -22,26 +22,16 @@ def ip(*words):
 OWN = ["2001:db8:1:1::1", "2001:db8:1:1:ffff::2", "2001:db8:1:2::1", "fe80::1", "fe80::2",
        "10.9.0.1", "10.9.0.2"]
 
-def reset(client):
-    try:
-        client.recv(1)
-    except ConnectionResetError:
-        return True
-    except TimeoutError:
-        return False
-
 async def main():
     ip("link", "set", "lo", "up")
-    ip("link", "add", "test0", "type", "dummy")
-    ip("link", "set", "test0", "up")
     for own in OWN:
-        words = ["addr", "add", own + ("/24" if "." in own else "/64"), "dev", "test0"]
+        words = ["addr", "add", own + ("/24" if "." in own else "/64"), "dev", "lo"]
         ip(*words, *([] if "." in own else ["nodad"]))
     arrived = asyncio.Queue()
     async with tether.listen(":0", arrived.put_nowait, max_per_address=1) as listener:
         port = int(listener.address.rpartition(":")[2])
         for own in OWN:
-            scope = socket.if_nametoindex("test0") if own.startswith("fe80") else 0
+            scope = socket.if_nametoindex("lo") if own.startswith("fe80") else 0
             where = (own, port) if "." in own else (own, port, 0, scope)
             client = socket.socket(socket.AF_INET if "." in own else socket.AF_INET6)
             client.settimeout(5)
@@ -60,10 +50,10 @@ tether.run(main())
 def test_a_64_is_one_address_and_link_local_addresses_are_not() -> None:
     command = ["unshare", "--net", "--map-root-user"] if os.geteuid() else ["unshare", "--net"]
     possible = subprocess.run(
-        [*command, "ip", "link", "add", "test0", "type", "dummy"], capture_output=True, check=False
+        [*command, "ip", "link", "set", "lo", "up"], capture_output=True, check=False
     )
     if possible.returncode:
-        pytest.skip("no network namespace with a dummy interface here")
+        pytest.skip("no network namespace can be made here")
     done = subprocess.run(
         [*command, sys.executable, "-W", "error", "-c", PROGRAM],
         capture_output=True,

@@ -50,7 +50,7 @@ def test_the_read_mark() -> None:
     async def main() -> None:
         listener, stream, client = await accepted(read_high=100)
         client.sendall(b"x" * 1000)
-        pieces = []
+        pieces: list[int] = []
         while sum(pieces) < 1000:
             pieces.append(len(await stream.read()))
         assert max(pieces) == 100

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import tether
 from tests.certificates import NAME, Peer, client_context, server_context
+from tests.plain_sockets import open_socket
 from tests.stream.pairs import stream_and_socket
 
 
@@ -43,3 +44,14 @@ async def two_streams() -> AsyncIterator[tuple[tether.Stream, tether.Stream]]:
             yield client, server
         finally:
             server.close()  # else the client would wait for its goodbye
+
+
+async def connected(address: str, context: ssl.SSLContext | None = None, name: str = NAME) -> Peer:
+    """A client whose side of the handshake is over."""
+    peer = Peer(open_socket(address), context or client_context(), name)
+    try:
+        await tether.to_thread(peer.shake_hands)
+    except BaseException:
+        peer.connection.close()
+        raise
+    return peer

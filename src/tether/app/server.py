@@ -79,7 +79,9 @@ class Server(Listener):
     @property
     def url(self) -> str:
         """The link to the root page, or the address of a Unix socket."""
-        return self.address if self.address.startswith("unix:") else f"{self.scheme}://{self.address}"
+        return (
+            self.address if self.address.startswith("unix:") else f"{self.scheme}://{self.address}"
+        )
 
     @property
     def sessions(self) -> int:

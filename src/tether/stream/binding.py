@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import socket
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tether.errors import LocalError
@@ -44,7 +44,7 @@ class Bound:
         self.socket.close()
         if self._file is not None and _identity(self._path) == self._file:
             with contextlib.suppress(OSError):
-                os.unlink(self._path)
+                Path(self._path).unlink()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +125,9 @@ def _bind(address: str, options: Options) -> list[Bound]:
     try:
         if kind == socket.AF_UNIX:
             return [_bind_unix(where, options)]
-        return [Bound(one) for one in _bind_tcp(*where, options)]
+        return [Bound(one) for one in _bind_tcp(where, options)]
     except socket.gaierror as error:
-        raise LocalError(error.strerror.lower(), phase="listen", peer=address) from error
+        raise LocalError(str(error.strerror).lower(), phase="listen", peer=address) from error
     except OSError as error:
         raise LocalError(
             _advice(kind, where, error), phase="listen", errno=error.errno, peer=address
@@ -135,7 +135,7 @@ def _bind(address: str, options: Options) -> list[Bound]:
 
 
 def _bind_unix(where: str, options: Options) -> Bound:
-    path = "" if where.startswith("\0") else os.path.abspath(where)
+    path = "" if where.startswith("\0") else str(Path(where).absolute())
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listening.setblocking(False)
@@ -149,7 +149,7 @@ def _bind_unix(where: str, options: Options) -> Bound:
     try:
         if path and options.mode is not None:
             # Nobody can connect before it listens: there is no moment with other permissions.
-            os.chmod(path, options.mode)
+            Path(path).chmod(options.mode)
         listening.listen(options.backlog)
     except BaseException:
         bound.close()
@@ -168,7 +168,7 @@ def remove_stale(path: str) -> None:
             probe.connect(path)
         except ConnectionRefusedError:
             if _identity(path) == before:
-                os.unlink(path)
+                Path(path).unlink()
         except OSError:
             pass
 
@@ -176,7 +176,7 @@ def remove_stale(path: str) -> None:
 def _identity(path: str) -> tuple[int, int] | None:
     # Which socket's file it is; None where it is none.
     try:
-        found = os.lstat(path)
+        found = Path(path).lstat()
     except OSError:
         return None
     return (found.st_dev, found.st_ino) if stat.S_ISSOCK(found.st_mode) else None
@@ -216,7 +216,8 @@ def _targets(host: str, port: int, options: Options) -> list[list[_Target]]:
     ]
 
 
-def _bind_tcp(host: str, port: int, options: Options) -> list[socket.socket]:
+def _bind_tcp(where: tuple[str, int], options: Options) -> list[socket.socket]:
+    host, port = where
     alternatives = _targets(host, port, options)
     for number, targets in enumerate(alternatives, 1):
         try:
@@ -287,10 +288,11 @@ def _advice(kind: int, where: Any, error: OSError) -> str:
     number = error.errno
     what = (error.strerror or str(error)).lower()
     if kind == socket.AF_UNIX:
+        directory = Path(where).parent
         todo = {
             errno.EADDRINUSE: "another program listens there, or the file is no socket",
-            errno.EACCES: f"{os.path.dirname(where) or '.'} has to be writable for this user",
-            errno.ENOENT: f"make the directory {os.path.dirname(where) or '.'} first",
+            errno.EACCES: f"{directory} has to be writable for this user",
+            errno.ENOENT: f"make the directory {directory} first",
             None: "a socket's path has 107 bytes at most; choose a shorter one",
         }.get(number)
         return f"{what}: {todo}" if todo else what

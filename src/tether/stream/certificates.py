@@ -11,6 +11,7 @@ import os
 import ssl
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tether.engine.members import Timer
 from tether.engine.scope import Scope, current_scope
@@ -23,7 +24,7 @@ _MEANINGS = {
     "KEY_VALUES_MISMATCH": "the key is another certificate's",
     "BAD_DECRYPT": "the password of the key is wrong",
     "NO_CERTIFICATE_OR_CRL_FOUND": "a file has no certificate in PEM form",
-    "PEM_LIB": "a file has no certificate or no key in PEM form, or the password is wrong",
+    "PEM lib": "a file has no certificate or no key in PEM form, or the password is wrong",
 }
 
 
@@ -45,10 +46,10 @@ class Certificates:
     Raises:
         LocalError: a file cannot be read, or they do not fit together; `__cause__` says why.
 
-    >>> Certificates("missing.pem")
+    >>> Certificates("missing.pem")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    tether.errors.LocalError: tls failed: certificate missing.pem: no such file or directory: missing.pem
+    tether.errors.LocalError: tls failed: certificate missing.pem: no such file or directory: ...
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class Certificates:
     ) -> None:
         self._certificate = certificate
         self._key = key
-        self._files = [path for path in (certificate, key, client_authority) if path is not None]
+        self._files = [
+            Path(path) for path in (certificate, key, client_authority) if path is not None
+        ]
         self._password = password
         self._client_authority = client_authority
         self._alpn = list(alpn)
@@ -136,7 +139,7 @@ class Certificates:
     def _load(self) -> ssl.SSLContext:
         # A context of its own each time: a load that fails half-way leaves the old one whole.
         for path in self._files:
-            with open(path, "rb"):  # `ssl` does not say which file it is that it cannot read
+            with path.open("rb"):  # `ssl` does not say which file it is that it cannot read
                 pass
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._certificate, self._key, password=self._ask)
@@ -158,7 +161,8 @@ class Certificates:
     def _failure(self, error: Exception, rest: str) -> LocalError:
         number = None
         if isinstance(error, ssl.SSLError):
-            why = _MEANINGS.get(error.reason or "", str(error))
+            # Python 3.11 to 3.13 name the same failure differently.
+            why = next((said for name, said in _MEANINGS.items() if name in str(error)), str(error))
         elif isinstance(error, OSError):
             number = error.errno
             why = f"{(error.strerror or str(error)).lower()}: {error.filename}"
@@ -169,9 +173,9 @@ class Certificates:
         )
 
 
-def _signature(path: _Path) -> tuple[int, int, int] | None:
+def _signature(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = os.stat(path)
+        found = path.stat()
     except OSError:
         return None
     return found.st_mtime_ns, found.st_ino, found.st_size

@@ -73,7 +73,9 @@ def _handed_over(address: str, name: str) -> list[int]:
         raise _refusal(address, f"LISTEN_FDNAMES has {len(known)} names for {len(numbers)} sockets")
     found = [number for number, one in zip(numbers, known, strict=True) if name in ("", one)]
     if not found:
-        raise _refusal(address, f"no socket has that name; there is: {', '.join(sorted(set(known)))}")
+        raise _refusal(
+            address, f"no socket has that name; there is: {', '.join(sorted(set(known)))}"
+        )
     return found
 
 

@@ -1,4 +1,7 @@
-"""`listen`: from an address to a listener that accepts. Knows what is to be chosen, and whose it is."""
+"""`listen`: from an address to a listener that accepts.
+
+Knows what there is to choose, and whose the listener is.
+"""
 
 from __future__ import annotations
 

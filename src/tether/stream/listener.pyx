@@ -168,6 +168,8 @@ cdef class Listener(Greeter):
         cdef Tally tally = self.admission.enter(address)
         if tally is None:
             return refuse(descriptor)
+        if self.admission.is_full():
+            self.admit()
         if self.is_short:
             self.is_short = False
             log.info("%s accepts again", self.name)
@@ -196,8 +198,6 @@ cdef class Listener(Greeter):
             else:
                 stream.tally = None
                 tally.left()
-        if self.admission.is_full():
-            self.admit()
         return 0
 
     cdef int greeted(self, Channel stream) except -1:
