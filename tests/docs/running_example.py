@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import tether
@@ -20,7 +20,7 @@ sys.argv = sys.argv[2 if once else 1 :]
 
 def serve_on_a_free_port(
     application: Application,
-    address: str,
+    address: str | Iterable[str],
     *,
     on_ready: Callable[[tether.Server], Any] | None = None,
     **limits: Any,

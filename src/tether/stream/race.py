@@ -186,7 +186,9 @@ def shown(address: Address) -> str:
     '127.0.0.1'
     """
     family, where = address
-    return str(where) if family == socket.AF_UNIX else str(where[0])
+    if family == socket.AF_UNIX:
+        return format_address(family, where).removeprefix("unix:")
+    return str(where[0])
 
 
 def _local_name(local: Address | None) -> str:
