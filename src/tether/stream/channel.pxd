@@ -43,7 +43,8 @@ cdef class Channel(Source):
     cdef Output output
     cdef Layer layer            # between the wire and the plaintext: TLS; None where there is none
     cdef Engine home            # the engine, typed: streams use its receive buffer and its lists
-    cdef int descriptor
+    cdef int descriptor         # -1 where the wire is none of the system's, and once it was released
+    cdef bint is_wired          # from the start until the wire is released
     cdef bint readable          # an edge said so, and nothing has said otherwise since
     cdef bint is_paused, at_eof, is_hung_up, in_unread, in_flushes, is_blocked, is_tcp
     cdef bint wants_drain, wants_room, lingers, is_draining
@@ -93,3 +94,6 @@ cdef class Channel(Source):
     cdef int drop_output(self) except -1
     cdef int tell_drained(self) except -1
     cdef int fail(self, int number, str phase) except -1
+
+
+cdef int put_on(Channel channel, Layer layer) except -1

@@ -162,6 +162,7 @@ cdef class Channel(Source):
         # From here the descriptor is the stream's, whatever happens.
         self.home = engine
         self.descriptor = descriptor
+        self.is_wired = True
         self.heard = engine.now
         owner.adopt(self, held)
         # The system has just given us this number: whoever is noted for it closed it unnoticed.
@@ -170,7 +171,7 @@ cdef class Channel(Source):
         return 0
 
     cdef bint can_write(self) noexcept:
-        return self.descriptor >= 0 and self.state == OPEN and self.send_errno == 0
+        return self.is_wired and self.state == OPEN and self.send_errno == 0
 
     cdef Py_ssize_t waiting_bytes(self) noexcept:
         cdef Py_ssize_t size = 0 if self.output is None else self.output.size
@@ -266,7 +267,7 @@ cdef class Channel(Source):
         return 0
 
     cdef int resume(self) except -1:
-        if self.readable and self.descriptor >= 0:
+        if self.readable and self.is_wired:
             self.pend()
         return 0
 
@@ -275,7 +276,7 @@ cdef class Channel(Source):
         cdef int failure, turns = READS_PER_TURN
         cdef iovec pieces[2]
         cdef char* place = NULL
-        while self.readable and self.descriptor >= 0 and not self.at_eof:
+        while self.readable and self.is_wired and not self.at_eof:
             if self.must_read:
                 room = self.home.receive_size
             elif self.state != OPEN or self.is_paused:
@@ -298,7 +299,9 @@ cdef class Channel(Source):
                 if self.state != OPEN:
                     return 0
             if self.layer is not None:
-                size = self.layer.pull(place if wanted else self.home.receive, wanted or room)
+                size = self.layer.pull(
+                    self.descriptor, place if wanted else self.home.receive, wanted or room
+                )
                 room = size - wanted  # it knows by itself when the wire is empty
             elif wanted:
                 pieces[0].iov_base = place
@@ -395,7 +398,7 @@ cdef class Channel(Source):
         cdef Py_ssize_t taken
         cdef Output output
         self.in_flushes = False
-        if self.descriptor < 0 or self.is_blocked or self.home.is_inherited:
+        if not self.is_wired or self.is_blocked or self.home.is_inherited:
             return 0
         if self.output is None and self.layer is None:
             return self.all_sent() if self.wants_room or self.is_half_closed else 0
@@ -404,7 +407,7 @@ cdef class Channel(Source):
             if self.layer is None:
                 taken = output.send(self.descriptor)
             else:
-                taken = self.layer.send(self.descriptor)
+                taken = self.layer.send(self.descriptor, self.output)
             if taken >= 0:
                 self.sent += taken
                 self.sent_at = self.home.now
@@ -429,7 +432,7 @@ cdef class Channel(Source):
 
     cdef bint has_to_send(self) noexcept:
         if self.layer is not None:
-            return self.layer.can_send()
+            return self.layer.can_send(self.output)
         return self.output is not None and self.output.size > 0
 
     cdef int all_sent(self) except -1:
@@ -438,7 +441,7 @@ cdef class Channel(Source):
         if self.is_half_closed:
             if self.layer is not None and self.layer.finish():
                 return self.flush()
-            shutdown(self.descriptor, SHUT_WR)
+            half_close(self)
         if self.wants_room and self.consumer is not None:
             self.wants_room = False
             self.consumer.has_room()
@@ -465,8 +468,12 @@ cdef class Channel(Source):
 
     cdef int drop_output(self) except -1:
         cdef Output output = self.output  # what it releases shall find the stream without it
+        cdef Layer layer = self.layer
         self.output = None
-        return 0 if self.layer is None else self.layer.drop()
+        while layer is not None:
+            layer.drop()
+            layer = layer.below
+        return 0
 
     cdef int tell_drained(self) except -1:
         cdef list senders = self.senders
@@ -502,7 +509,7 @@ cdef class Channel(Source):
         return 0
 
     cdef int on_finish(self) except -1:
-        if self.is_aborting or self.descriptor < 0:
+        if self.is_aborting or not self.is_wired:
             return shut(self)
         self.flush()
         if self.is_released:
@@ -551,6 +558,23 @@ cdef class Channel(Source):
             close_descriptor(self.descriptor)
 
 
+cdef int put_on(Channel channel, Layer layer) except -1:
+    # A layer on top of all there are. What was written before goes out before it, as it is.
+    layer.below = channel.layer
+    if channel.output is not None and channel.output.size:
+        layer.wire = channel.output
+    channel.output = None
+    channel.layer = layer
+    return 0
+
+
+cdef int half_close(Channel channel) except -2:
+    # The end of file; -1 where the other side is gone.
+    if channel.layer is not None:
+        return channel.layer.half_close(channel.descriptor)
+    return shutdown(channel.descriptor, SHUT_WR)
+
+
 cdef int finish_sending(Channel channel) except -1:
     # All is sent. Where the peer may still be sending, closing at once would reset the connection
     # and could destroy what it has not read yet: its rest is read and dropped first.
@@ -561,7 +585,7 @@ cdef int finish_sending(Channel channel) except -1:
     if channel.finish_alarm is not None:
         channel.drop_alarm(channel.finish_alarm)
         channel.finish_alarm = None
-    if not channel.lingers or channel.at_eof or shutdown(channel.descriptor, SHUT_WR) != 0:
+    if not channel.lingers or channel.at_eof or half_close(channel) != 0:
         return shut(channel)
     channel.is_draining = True
     channel.must_read = True
@@ -580,6 +604,10 @@ cdef int shut(Channel channel) except -1:
         channel.drop_alarm(channel.finish_alarm)
         channel.finish_alarm = None
     channel.drop_output()
+    if channel.is_wired:
+        channel.is_wired = False
+        if channel.layer is not None:
+            channel.layer.cut(channel.is_aborting and channel.resets)
     if descriptor >= 0:
         channel.descriptor = -1
         channel.home.poller_.unwatch(descriptor)

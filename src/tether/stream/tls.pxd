@@ -23,24 +23,19 @@ cdef class Deadline(Work):
 cdef class Tls(Layer):
     cdef Channel stream
     cdef Session session
-    cdef Tls below           # where this is TLS inside of TLS: the layer that was there before
-    cdef Output plain        # what the layer above wants encrypted; the top one takes the stream's
-    cdef Output wire         # what the system has not taken yet
     cdef Phase phase
     cdef bint is_tcp, has_said_goodbye
     cdef bint has_lost_peer  # the wire ended without a goodbye
     cdef bint waits          # there is plaintext that cannot be encrypted before the peer spoke
-    cdef char* own_stage     # where a layer above another receives
+    cdef char* own_stage     # where TLS inside of TLS receives
     cdef double began, handshake_time, shutdown_time
     cdef Deadline deadline
     cdef list waiters
     cdef int begin(self, Channel stream, object context, bint server_side, object hostname,
                    double handshake_time, double shutdown_time, object resumed=*) except -1
     cdef int shake(self) except -1
-    cdef Py_ssize_t pull_handshake(self, char* where, Py_ssize_t room) except -2
-    cdef Py_ssize_t receive(self, char* where, Py_ssize_t room) except -2
-    cdef Py_ssize_t seal(self, const char** sealed) except -2
-    cdef int write(self, const char* data, Py_ssize_t size) except -1
+    cdef Py_ssize_t pull_handshake(self, int descriptor, char* where, Py_ssize_t room) except -2
+    cdef Py_ssize_t seal(self, Output plain, const char** sealed) except -2
     cdef int collect(self) except -1
     cdef int drop_plain(self) except -1
     cdef int drop_deadline(self) except -1

@@ -14,10 +14,10 @@ from libc.stdlib cimport free, malloc
 from tether.engine.poller cimport READ, rearm
 from tether.engine.scope cimport CLOSED, OPEN
 from tether.engine.waiter cimport Awaiting, Waiter, wake_all
+from tether.stream.channel cimport put_on
 from tether.stream.direct cimport open_direct
-from tether.stream.output cimport give_output, take_output
 from tether.stream.session cimport BROKEN, DRY, ENDED, MORE, ObjectSession
-from tether.stream.system cimport MSG_NOSIGNAL, c_send, recv, set_errno
+from tether.stream.system cimport MSG_NOSIGNAL, c_send, set_errno
 
 from tether.errors import ConnectTimeout, TLSError, TLSTruncated, from_ssl_error
 from tether.stream.direct import unavailable
@@ -66,20 +66,15 @@ cdef class Tls(Layer):
         cdef Session session = open_session(context, server_side, hostname)
         if resumed is not None:
             session.ssl_object.session = resumed
-        if stream.layer is not None:
-            self.below = <Tls?>stream.layer
+        if isinstance(stream.layer, Tls):
             self.own_stage = <char*>malloc(STAGE)
             if self.own_stage == NULL:
                 raise MemoryError
-            self.below.plain = stream.output
-        else:
-            self.wire = stream.output
-            self.is_tcp = stream.is_tcp
+        self.is_tcp = stream.is_tcp
         self.session = session
         self.stream = stream
         self.began = stream.engine.clock()
-        stream.output = None
-        stream.layer = self
+        put_on(stream, self)
         stream.must_read = True
         self.shutdown_time = shutdown_time
         if handshake_time >= 0:
@@ -119,8 +114,8 @@ cdef class Tls(Layer):
         self.collect()
         return self.established() if is_over else 0
 
-    cdef Py_ssize_t pull_handshake(self, char* where, Py_ssize_t room) except -2:
-        cdef Py_ssize_t size = self.receive(where, room)
+    cdef Py_ssize_t pull_handshake(self, int descriptor, char* where, Py_ssize_t room) except -2:
+        cdef Py_ssize_t size = self.receive(descriptor, where, room)
         cdef int number = errno
         if self.phase == BROKEN_OFF:
             set_errno(number)
@@ -140,13 +135,13 @@ cdef class Tls(Layer):
         set_errno(EINTR)  # to be asked again, where there is still something to ask for
         return -1
 
-    cdef Py_ssize_t pull(self, char* where, Py_ssize_t room) except -2:
+    cdef Py_ssize_t pull(self, int descriptor, char* where, Py_ssize_t room) except -2:
         cdef Session session = self.session
         cdef char* received = stage if self.own_stage == NULL else self.own_stage
         cdef Py_ssize_t size, asked, total = 0
         cdef bint is_emptied = False
         if self.phase != READY:
-            return self.pull_handshake(where, room)
+            return self.pull_handshake(descriptor, where, room)
         while True:
             if session.status != DRY:
                 total = session.read(where, room)
@@ -156,14 +151,15 @@ cdef class Tls(Layer):
                 break
             # As much as there is room for once it is decrypted; a record comes as a whole.
             asked = min(<Py_ssize_t>STAGE, max(room + room // 64, <Py_ssize_t>LARGEST_RECORD))
-            size = self.receive(received, asked)
+            size = self.receive(descriptor, received, asked)
             if size <= 0:
                 if size == 0:
                     self.has_lost_peer = True
-                    if not self.has_said_goodbye:
+                    if not self.has_said_goodbye or self.stream.state == OPEN:
                         self.truncated()
                 return size
-            is_emptied = size < asked and self.is_tcp and not self.stream.is_hung_up
+            if size < asked and self.is_tcp and self.below is None:
+                is_emptied = not self.stream.is_hung_up
             session.feed(received, size)
             session.status = MORE
         session.settle()
@@ -183,55 +179,35 @@ cdef class Tls(Layer):
             return -1
         return total
 
-    cdef Py_ssize_t receive(self, char* where, Py_ssize_t room) except -2:
-        if self.below is not None:
-            return self.below.pull(where, room)
-        return recv(self.stream.descriptor, where, room, 0)
-
-    cdef Py_ssize_t send(self, int descriptor) except -2:
+    cdef Py_ssize_t send(self, int descriptor, Output plain) except -2:
         cdef const char* sealed
         cdef Py_ssize_t size, taken
         cdef int number
-        if self.below is not None:
-            if self.below.waiting_bytes() == 0:
-                size = self.seal(&sealed)
-                if size < 0:
-                    return -1
-                self.below.write(sealed, size)
-                self.session.sealed_taken()
-            elif not self.below.can_send():
-                self.waits = True
-                set_errno(EINTR)
-                return -1
-            return self.below.send(descriptor)
+        if self.phase == BROKEN_OFF and plain is not None:
+            plain.clear()
         if self.wire is not None:
-            taken = self.wire.send(descriptor)
-            if self.wire.size == 0:
-                give_output(self.wire)
-                self.wire = None
-            return taken
-        size = self.seal(&sealed)
+            return self.hand_down(descriptor)
+        size = self.seal(plain, &sealed)
+        if self.below is not None:
+            if size > 0:
+                self.to_wire().append(sealed, size)
+                self.session.sealed_taken()
+            return self.hand_down(descriptor)
         if size < 0:
             return -1
         taken = c_send(descriptor, sealed, size, MSG_NOSIGNAL)
         if taken < size:
             number = errno
-            self.wire = take_output()
-            self.wire.append(sealed + max(taken, 0), size - max(taken, 0))
+            self.to_wire().append(sealed + max(taken, 0), size - max(taken, 0))
             set_errno(number)
         self.session.sealed_taken()
         return taken
 
-    cdef Py_ssize_t seal(self, const char** sealed) except -2:
+    cdef Py_ssize_t seal(self, Output plain, const char** sealed) except -2:
         # Some of the plaintext, encrypted; -1 with errno where there is none to be had.
-        cdef bint is_top = self.stream.layer is self
-        cdef Output plain = self.stream.output if is_top else self.plain
         cdef Py_ssize_t size = 0
-        if plain is not None and self.phase == READY:
+        if plain is not None and plain.size and self.phase == READY:
             size = self.session.seal(plain, SEALED_AT_ONCE, sealed)
-            if not is_top and plain.size == 0:
-                give_output(plain)
-                self.plain = None
         if size:
             return size
         if self.phase == READY and self.session.error is not None:
@@ -242,12 +218,6 @@ cdef class Tls(Layer):
         set_errno(EINTR)
         return -1
 
-    cdef int write(self, const char* data, Py_ssize_t size) except -1:
-        # Plaintext from the layer above.
-        if self.plain is None:
-            self.plain = take_output()
-        return self.plain.append(data, size)
-
     cdef int collect(self) except -1:
         # What the session has to say, beside what is written, goes out with the next flush; so does
         # what waited for the peer to speak.
@@ -255,12 +225,7 @@ cdef class Tls(Layer):
         cdef const char* data
         cdef Py_ssize_t size = self.session.produced(&data)
         if size:
-            if self.below is not None:
-                self.below.write(data, size)
-            else:
-                if self.wire is None:
-                    self.wire = take_output()
-                self.wire.append(data, size)
+            self.to_wire().append(data, size)
             self.session.taken()
         if size == 0 and not self.waits:
             return 0
@@ -270,17 +235,15 @@ cdef class Tls(Layer):
             stream.home.flushes.push(stream)
         return 0
 
-    cdef bint can_send(self) noexcept:
-        cdef Output plain = self.stream.output if self.stream.layer is self else self.plain
-        if self.wire is not None or self.below is not None and self.below.can_send():
-            return True
-        return self.phase == READY and not self.waits and plain is not None and plain.size > 0
-
-    cdef Py_ssize_t waiting_bytes(self) noexcept:
-        cdef Py_ssize_t size = 0 if self.wire is None else self.wire.size
-        if self.plain is not None:
-            size += self.plain.size
-        return size if self.below is None else size + self.below.waiting_bytes()
+    cdef bint can_send(self, Output plain) noexcept:
+        if self.wire is not None or self.below is not None:
+            if self.can_hand_down():
+                return True
+            if self.wire is not None:
+                return False
+        if plain is None or plain.size == 0:
+            return False
+        return self.phase == BROKEN_OFF or self.phase == READY and not self.waits
 
     cdef bint finish(self) except -1:
         if self.phase == READY and not self.has_said_goodbye and not self.has_lost_peer:
@@ -288,7 +251,7 @@ cdef class Tls(Layer):
             self.session.goodbye()
             self.collect()
             return True
-        return self.below is not None and self.below.finish()
+        return Layer.finish(self)
 
     cdef int closing(self) except -1:
         cdef list waiters = self.waiters
@@ -297,22 +260,20 @@ cdef class Tls(Layer):
             # What was written to be encrypted never will be.
             self.phase = BROKEN_OFF
             self.drop_plain()
-        if self.below is not None:
-            self.below.closing()
+        Layer.closing(self)
         self.waiters = None
         return 0 if waiters is None else wake_all(waiters)
-
-    cdef int drop(self) except -1:
-        self.wire = None
-        self.plain = None
-        return 0 if self.below is None else self.below.drop()
 
     cdef object ssl_object(self):
         return self.session.ssl_object if self.phase == READY else None
 
     cdef int drop_plain(self) except -1:
+        # What waits in the stream and above this layer is not encrypted any more.
+        cdef Layer above = self.stream.layer
         self.stream.output = None
-        self.plain = None
+        while above is not None and above is not self:
+            above.drop()
+            above = above.below
         self.stream.must_read = self.stream.is_draining
         return 0
 
