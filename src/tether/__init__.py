@@ -44,6 +44,7 @@ from tether.stream.connect import connect
 from tether.stream.dns import DNSResolver
 from tether.stream.listen import listen
 from tether.stream.listener import Listener
+from tether.stream.pair import pair
 from tether.stream.resolve import Resolver
 from tether.stream.retry import Retry
 from tether.stream.stream import Stream
@@ -100,6 +101,7 @@ __all__ = [
     "WriteTimeout",
     "connect",
     "listen",
+    "pair",
     "run",
     "serve",
     "to_thread",

@@ -179,7 +179,9 @@ class Side:
 
 
 async def sides(loop: tether.Loop, address: str, faults: list[str]) -> tuple[Side, Side]:
-    """Both ends of a new connection."""
+    """Both ends of a new connection, or of a pair."""
+    if address == "pair":
+        return two_sides(loop, *tether.pair(owner=loop.scope), faults)
     accepted: asyncio.Future[tether.Stream] = loop.create_future()
     listener = tether.listen(address, accepted.set_result)
     near = await tether.connect(listener.address)
@@ -187,6 +189,13 @@ async def sides(loop: tether.Loop, address: str, faults: list[str]) -> tuple[Sid
     loop.scope.own(far)
     listener.close()
     await listener.wait_closed()
+    return two_sides(loop, near, far, faults)
+
+
+def two_sides(
+    loop: tether.Loop, near: tether.Stream, far: tether.Stream, faults: list[str]
+) -> tuple[Side, Side]:
+    """What uses the two streams."""
     first, second = Side(loop, near, faults), Side(loop, far, faults)
     first.other, second.other = second, first
     return first, second

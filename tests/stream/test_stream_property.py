@@ -23,6 +23,7 @@ from tether.engine.lifecycle import CLOSED
 from tether.engine.pollers import POLLERS
 
 PATIENCE = 5.0
+WAYS = ["127.0.0.1:0", "unix", "pair"]
 SIDE = st.integers(0, 1)
 SIZE = st.sampled_from([0, 1, 100, 16384, 65535, 65536, 200_000])
 
@@ -35,11 +36,11 @@ class StreamMachine(RuleBasedStateMachine):
         self.descriptors = open_descriptors()
         self.faults: list[str] = []
 
-    @initialize(poller=st.sampled_from(sorted(POLLERS)), local=st.booleans())
-    def connect(self, poller: str, local: bool) -> None:
+    @initialize(poller=st.sampled_from(sorted(POLLERS)), way=st.sampled_from(WAYS))
+    def connect(self, poller: str, way: str) -> None:
         self.loop = tether.Loop(poller=poller)
         with tempfile.TemporaryDirectory() as folder:
-            address = f"unix:{Path(folder) / 'socket'}" if local else "127.0.0.1:0"
+            address = f"unix:{Path(folder) / 'socket'}" if way == "unix" else way
             self.sides = self.loop.run_until_complete(sides(self.loop, address, self.faults))
 
     @rule(side=SIDE, size=SIZE, waits=st.booleans())
