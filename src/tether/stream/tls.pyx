@@ -208,13 +208,12 @@ cdef class Tls(Layer):
         cdef Py_ssize_t size = 0
         if plain is not None and plain.size and self.phase == READY:
             size = self.session.seal(plain, SEALED_AT_ONCE, sealed)
-        if size:
-            return size
-        if self.phase == READY and self.session.error is not None:
-            self.broken(self.session.error, "message")
-            set_errno(EINTR)
-            return -1
-        self.waits = True
+            if size:
+                return size
+            if self.session.error is not None:
+                self.broken(self.session.error, "message")
+            else:
+                self.waits = True
         set_errno(EINTR)
         return -1
 
