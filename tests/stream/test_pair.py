@@ -132,7 +132,7 @@ def test_a_callback_that_raises_closes_its_own_stream_only() -> None:
 def test_marks_that_make_no_sense_are_refused(marks: dict[str, int]) -> None:
     async def main() -> None:
         with pytest.raises(ValueError, match=r"mark|room|0 or more"):
-            tether.pair(**marks)
+            tether.pair(**marks)  # type: ignore[arg-type]
         assert asyncio.get_running_loop().scope.tree().count("pair") == 0  # type: ignore[attr-defined]
 
     tether.run(main())

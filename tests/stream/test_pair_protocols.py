@@ -1,4 +1,4 @@
-"""Protocols run on a pair as on a socket: HTTP, WebSocket, TLS, and what a listener's callback does."""
+"""Protocols run on a pair as on a socket: HTTP, WebSocket, TLS, and a listener's callback."""
 
 from __future__ import annotations
 
