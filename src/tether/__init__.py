@@ -1,5 +1,6 @@
 """tether: an event-driven networking library with owners and causes."""
 
+from tether import filters
 from tether.aio.loop import Loop, run, to_thread
 from tether.app.app import App
 from tether.app.serve import serve
@@ -42,6 +43,7 @@ from tether.stream.buffer import Buffer
 from tether.stream.certificates import Certificates
 from tether.stream.connect import connect
 from tether.stream.dns import DNSResolver
+from tether.stream.filter import Filter
 from tether.stream.listen import listen
 from tether.stream.listener import Listener
 from tether.stream.pair import pair
@@ -68,6 +70,7 @@ __all__ = [
     "ConnectionRefused",
     "Counts",
     "DNSResolver",
+    "Filter",
     "HTTPError",
     "Hook",
     "IncompleteBody",
@@ -100,6 +103,7 @@ __all__ = [
     "WebSocket",
     "WriteTimeout",
     "connect",
+    "filters",
     "listen",
     "pair",
     "run",

@@ -20,7 +20,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"app"}),
     frozenset({"websocket"}),
     frozenset({"http"}),
-    frozenset({"aio"}),
+    frozenset({"aio", "filters"}),
     frozenset({"stream"}),
     frozenset({"engine"}),
     frozenset({"config"}),

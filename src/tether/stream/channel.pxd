@@ -50,6 +50,7 @@ cdef class Channel(Source):
     cdef bint wants_drain, wants_room, lingers, is_draining
     cdef bint must_read         # whatever its consumer has room for: a handshake, a drain
     cdef bint resets            # an abort resets the connection
+    cdef bint is_parting        # all is sent, and the layers' last words are on their way
     cdef bint is_half_closed    # no more is sent once all is sent
     cdef int send_errno
     cdef Py_ssize_t write_high, write_low, read_high, drained_bytes

@@ -7,7 +7,7 @@
 
 import contextlib
 
-from libc.errno cimport EAGAIN, EINTR, EIO, errno
+from libc.errno cimport EAGAIN, EINTR, EIO, EPIPE, errno
 from posix.unistd cimport close as close_descriptor
 
 from tether.engine.poller cimport CLOSED_BY_PEER, EDGE, HANGUP, READ, WRITE, rearm
@@ -456,6 +456,8 @@ cdef class Channel(Source):
         # What the peer said before it left may still be there to read: it says why.
         self.send_errno = number
         self.drop_output()
+        if self.is_parting and number == EPIPE:
+            return shut(self)  # only the layers' last word is lost, on a peer that has left
         if self.state != OPEN or self.at_eof or number == EIO:
             return self.fail(number, "send")  # EIO: a file could not be read; the peer is there
         self.is_hung_up = True
@@ -581,6 +583,7 @@ cdef int finish_sending(Channel channel) except -1:
     if channel.is_released or channel.is_draining:
         return 0
     if channel.layer is not None and channel.layer.finish():
+        channel.is_parting = True
         return channel.flush()  # its last word goes out first; then this is asked again
     if channel.finish_alarm is not None:
         channel.drop_alarm(channel.finish_alarm)

@@ -55,13 +55,17 @@ cdef class PairEnd(Layer):
             return -1
         while inbound.size and total < room:
             size = min(inbound.first_piece(&piece), room - total)
+            if size < 0:
+                if total == 0:
+                    return -1  # a file that was sent cannot be read
+                break
             memcpy(where + total, piece, size)
             inbound.drop(size)
             total += size
-        if self.is_full and inbound.size <= self.capacity // 2:
+        if self.is_full and self.other is not None and inbound.size <= self.capacity // 2:
             self.is_full = False
             self.other.tell(WRITE)
-        if inbound.size == 0:
+        if inbound.size == 0 and self.inbound is inbound:
             give_output(inbound)
             self.inbound = None
         return total

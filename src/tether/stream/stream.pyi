@@ -7,11 +7,13 @@ from typing import Any, Self, TypeVar
 from _typeshed import HasFileno, ReadableBuffer
 
 from tether.errors import Attempt
+from tether.stream.filter import Filter
 from tether.stream.outcome import Outcome
 from tether.stream.taken import Taken
 from tether.stream.timed import Timed
 
 _OnData = TypeVar("_OnData", bound=Callable[[bytes], object])
+_Filter = TypeVar("_Filter", bound=Filter)
 _Callback = TypeVar("_Callback", bound=Callable[[], object])
 
 class Stream(Timed):
@@ -62,3 +64,4 @@ class Stream(Timed):
         shutdown_timeout: float = 5.0,
         session: SSLSession | None = None,
     ) -> Awaitable[SSLObject]: ...
+    def push(self, filter: _Filter) -> _Filter: ...

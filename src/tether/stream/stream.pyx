@@ -306,6 +306,19 @@ cdef class Stream(Timed):
             raise RuntimeError("the bytes of this stream go elsewhere already")
         return 0
 
+    def push(self, filter):
+        """Put a `Filter` on this stream, on top of those it has; returns it.
+
+        What was sent before goes out as it is; what came and nobody took yet passes the filter.
+
+        Raises:
+            RuntimeError: the filter is on a stream already.
+        """
+        from tether.stream.filter import push  # it stands above this file
+
+        self.check()
+        return push(self, filter)
+
     cdef Py_ssize_t own_room(self) except -1:
         return max(self.read_high, self.wanted) - (0 if self.inbox is None else len(self.inbox))
 
