@@ -49,6 +49,7 @@ from tether.stream.listener import Listener
 from tether.stream.pair import pair
 from tether.stream.resolve import Resolver
 from tether.stream.retry import Retry
+from tether.stream.rate_limit import RateLimit, RateLimitGroup
 from tether.stream.stream import Stream
 from tether.websocket.session import WebSocket
 
@@ -80,6 +81,8 @@ __all__ = [
     "Loop",
     "NetworkError",
     "ProtocolError",
+    "RateLimit",
+    "RateLimitGroup",
     "ReadTimeout",
     "Request",
     "ResolveError",

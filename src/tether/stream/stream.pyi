@@ -9,10 +9,12 @@ from _typeshed import HasFileno, ReadableBuffer
 from tether.errors import Attempt
 from tether.stream.filter import Filter
 from tether.stream.outcome import Outcome
+from tether.stream.rate_limit import RateLimit
 from tether.stream.taken import Taken
 from tether.stream.timed import Timed
 
 _OnData = TypeVar("_OnData", bound=Callable[[bytes], object])
+_Limit = TypeVar("_Limit", bound=RateLimit | None)
 _Filter = TypeVar("_Filter", bound=Filter)
 _Callback = TypeVar("_Callback", bound=Callable[[], object])
 
@@ -65,3 +67,5 @@ class Stream(Timed):
         session: SSLSession | None = None,
     ) -> Awaitable[SSLObject]: ...
     def push(self, filter: _Filter) -> _Filter: ...
+    def limit_reading(self, limit: _Limit) -> _Limit: ...
+    def limit_writing(self, limit: _Limit) -> _Limit: ...

@@ -319,6 +319,28 @@ cdef class Stream(Timed):
         self.check()
         return push(self, filter)
 
+    def limit_reading(self, limit):
+        """Receive no faster than a `RateLimit` allows, in bytes of the wire; None lifts it.
+
+        Returns `limit`. It ends with the stream, and may serve another one then.
+
+        Raises:
+            RuntimeError: the limit is in use: streams share a rate through a `RateLimitGroup`.
+            ValueError: it was used on another loop.
+        """
+        from tether.stream.throttle import limit_rate  # it stands above this file
+
+        self.check()
+        return limit_rate(self, limit, True)
+
+    def limit_writing(self, limit):
+        """Send no faster than a `RateLimit` allows, as `limit_reading` receives. What waits counts
+        for the marks; a close has the time that every close has."""
+        from tether.stream.throttle import limit_rate
+
+        self.check()
+        return limit_rate(self, limit, False)
+
     cdef Py_ssize_t own_room(self) except -1:
         return max(self.read_high, self.wanted) - (0 if self.inbox is None else len(self.inbox))
 
