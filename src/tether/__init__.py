@@ -47,9 +47,9 @@ from tether.stream.filter import Filter
 from tether.stream.listen import listen
 from tether.stream.listener import Listener
 from tether.stream.pair import pair
+from tether.stream.rate_limit import RateLimit, RateLimitGroup
 from tether.stream.resolve import Resolver
 from tether.stream.retry import Retry
-from tether.stream.rate_limit import RateLimit, RateLimitGroup
 from tether.stream.stream import Stream
 from tether.websocket.session import WebSocket
 
