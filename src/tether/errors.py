@@ -11,7 +11,7 @@ import os
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 PHASES = (
     "resolve",
@@ -51,6 +51,7 @@ class NetworkError(Exception):
         address: the address that was tried (`"127.0.0.1"`), where one was known.
         elapsed: seconds from the start of the operation to the failure, None where not measured.
         attempts: one `Attempt` per address and retry, oldest first.
+        token: the RFC 9209 name, where it is not the one of the class.
 
     >>> print(ConnectionRefused(phase="connect", errno=111, peer="backend:8080",
     ...                         address="127.0.0.1", elapsed=0.0004))
@@ -72,8 +73,11 @@ class NetworkError(Exception):
         address: str = "",
         elapsed: float | None = None,
         attempts: tuple[Attempt, ...] = (),
+        token: str = "",
     ) -> None:
         super().__init__(reason or self.reason_by_default)
+        if token and token != self.token:
+            self.token = token
         self.reason = reason or self.reason_by_default
         self.phase = phase
         self.errno = errno
@@ -92,6 +96,7 @@ class NetworkError(Exception):
             address=self.address,
             elapsed=self.elapsed,
             attempts=self.attempts,
+            token=self.token,
         )
         other.__cause__ = self.__cause__
         return other
@@ -198,10 +203,24 @@ class TLSError(NetworkError, ssl.SSLError):
 
 
 class CertificateError(TLSError, ssl.SSLCertVerificationError):
-    """The peer's certificate was refused here."""
+    """The peer's certificate was refused here.
+
+    Args:
+        verify_code: OpenSSL's number for the reason: 10 expired, 18 self-signed, 19 and 20 signed
+            by nobody we trust, 62 for another name; 0 where it gave none.
+        verify_message: the same in words.
+    """
 
     token = "tls_certificate_error"
     reason_by_default = "certificate refused"
+
+    verify_code: int = 0
+    verify_message: str = ""
+
+    def again(self) -> Self:
+        other = super().again()
+        other.verify_code, other.verify_message = self.verify_code, self.verify_message
+        return other
 
 
 class TLSAlert(TLSError):
@@ -234,10 +253,21 @@ class TunnelError(NetworkError):
 
 
 class ConnectionClosed(NetworkError, ConnectionResetError):
-    """The peer closed or reset the connection while something was expected of it."""
+    """The peer closed or reset the connection while something was expected of it.
+
+    Args:
+        bytes_received: how much of what was expected had come, where that is known.
+    """
 
     token = "connection_terminated"
     reason_by_default = "closed by the peer"
+
+    bytes_received: int = 0
+
+    def again(self) -> Self:
+        other = super().again()
+        other.bytes_received = self.bytes_received
+        return other
 
 
 class TLSTruncated(ConnectionClosed, ssl.SSLEOFError):
@@ -247,10 +277,14 @@ class TLSTruncated(ConnectionClosed, ssl.SSLEOFError):
 
 
 class ReadTimeout(NetworkError, TimeoutError):
-    """The peer was silent past the deadline."""
+    """The peer was silent past the deadline: with the head of its reply, or with what follows."""
 
-    token = "http_response_timeout"
+    token = "connection_read_timeout"
     reason_by_default = "nothing received before the deadline"
+
+    def __init__(self, reason: str = "", *, phase: str = "connect", **more: Any) -> None:
+        more["token"] = "http_response_timeout" if phase == "head" else ""
+        super().__init__(reason, phase=phase, **more)
 
 
 class WriteTimeout(NetworkError, TimeoutError):
@@ -380,6 +414,9 @@ def from_ssl_error(
     elif name in _NOT_TLS:
         words = f"the peer does not speak TLS ({words})"
     failure = kind(words or str(error), phase=phase, peer=peer, elapsed=elapsed)
+    if isinstance(failure, CertificateError):
+        failure.verify_code = getattr(error, "verify_code", 0)
+        failure.verify_message = getattr(error, "verify_message", "")
     failure.__cause__ = error
     return failure
 

@@ -38,14 +38,14 @@ def test_a_stream_comes_when_its_handshake_is_over(way: str, poller: str) -> Non
             assert [scope.split()[0] for scope in listener.tree().splitlines()[1:]] == ["Stream"]
             await tether.to_thread(peer.shake_hands)
             stream = await streams.get()
-            assert stream.ssl_object is not None
-            assert stream.ssl_object.version() == peer.tls.version()
+            assert stream.tls is not None
+            assert stream.tls.version() == peer.tls.version()
             await tether.to_thread(peer.send, b"hello")
             assert await stream.readexactly(5) == b"hello"
             stream.send(b"and back")
             assert await tether.to_thread(peer.receive, 8) == b"and back"
             connection.close()
-        assert stream.ssl_object is None
+        assert stream.tls is None
         assert listener.failed_count == 0
 
     tether.run(main())
@@ -105,8 +105,8 @@ def test_client_certificates(way: str) -> None:
             issued("client.test").configure_cert(known)
             peer = await connected(listener.address, known)
             stream = await streams.get()
-            assert stream.ssl_object is not None
-            certificate = stream.ssl_object.getpeercert()
+            assert stream.tls is not None
+            certificate = stream.tls.getpeercert()
             assert certificate is not None
             assert ("DNS", "client.test") in certificate["subjectAltName"]
             peer.connection.close()
@@ -155,8 +155,8 @@ def test_alpn_and_sni(way: str) -> None:
                 context.set_alpn_protocols(["http/1.1"])
                 peer = await connected(listener.address, context, name)
                 stream = await streams.get()
-                assert stream.ssl_object is not None
-                assert stream.ssl_object.selected_alpn_protocol() == "http/1.1"
+                assert stream.tls is not None
+                assert stream.tls.selected_alpn_protocol() == "http/1.1"
                 peer.connection.close()
             with pytest.raises(ssl.SSLError, match=r"unrecognized name|UNRECOGNIZED_NAME"):
                 await connected(listener.address, None, "no.test")

@@ -120,3 +120,20 @@ def test_a_paused_stream_shakes_hands_all_the_same() -> None:
             peer.say_goodbye()
 
     tether.run(main())
+
+
+def test_what_was_agreed_on_can_be_looked_at() -> None:
+    async def main() -> None:
+        async with stream_and_socket() as (stream, connection):
+            assert stream.tls is None
+            peer = Peer(connection, client_context(), NAME)
+            shaking = stream.start_tls(server_context(), server_side=True)
+            assert stream.tls is None
+            tls, _ = await asyncio.gather(shaking, tether.to_thread(peer.shake_hands))
+            assert stream.tls is tls
+            assert tls.version() == peer.tls.version()
+            stream.abort()
+            await stream.wait_closed()
+            assert stream.tls is None
+
+    tether.run(main())

@@ -54,8 +54,8 @@ cdef class Layer:
         return 0
 
     cdef object ssl_object(self):
-        # What Python's `ssl` has of it; None before there is anything to ask it.
-        return None
+        # Python's, of the topmost TLS there is, once its handshake is over.
+        return None if self.below is None else self.below.ssl_object()
 
     cdef int cut(self, bint resets) except -1:
         # The wire is gone: this side's end of it, with a reset or without.

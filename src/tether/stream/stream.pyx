@@ -31,9 +31,9 @@ cdef class Stream(Timed):
         return self.failed_attempts or ()
 
     @property
-    def ssl_object(self):
-        """The `ssl.SSLObject` under TLS: its certificates, ALPN, cipher; None without TLS, during
-        the handshake and after the close."""
+    def tls(self):
+        """The `ssl.SSLObject`: version, cipher, certificates, ALPN. None without TLS, before the
+        handshake is over and once the stream is closed."""
         return None if self.layer is None else self.layer.ssl_object()
 
     def send(self, data):

@@ -252,6 +252,9 @@ cdef class Tls(Layer):
             return True
         return Layer.finish(self)
 
+    cdef object ssl_object(self):
+        return self.session.ssl_object if self.phase == READY else None
+
     cdef int closing(self) except -1:
         cdef list waiters = self.waiters
         self.drop_deadline()
@@ -262,9 +265,6 @@ cdef class Tls(Layer):
         Layer.closing(self)
         self.waiters = None
         return 0 if waiters is None else wake_all(waiters)
-
-    cdef object ssl_object(self):
-        return self.session.ssl_object if self.phase == READY else None
 
     cdef int drop_plain(self) except -1:
         # What waits in the stream and above this layer is not encrypted any more.
