@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn, cast
 
-from tether.cli import serve
+from tether.cli import doctor, serve
 from tether.cli.failure import USAGE, CommandFailed
 
 __all__ = ["main"]
@@ -19,12 +19,14 @@ _DESCRIPTION: Final = """\
 tether shows the sensors of this machine in a browser and switches its devices, live.
 
     tether serve        start the device server and print the link to open
+    tether doctor       say why a connection fails, or that it works
 
 Without any configuration it finds what the machine has; where it has no LED to switch, it adds
 a simulated board, marked as such."""
 
 _EPILOG: Final = """\
-`tether serve --help` tells about addresses, the configuration file and exit statuses."""
+`tether serve --help` tells about addresses, the configuration file and exit statuses, and
+`tether doctor --help` about what is tried, and the exit status of each phase."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,6 +48,7 @@ def build_parser(version: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tether {version}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     serve.add_to(commands)
+    doctor.add_to(commands)
     return parser
 
 

@@ -29,6 +29,8 @@ class Lookup:
     error: Exception | None = None
     #: Seconds that the answer is good for; None where nobody said.
     ttl: float | None = None
+    #: Who said so: a file, the system, or a name server.
+    source: str = ""
     #: Some of the name's addresses may be missing.
     is_partial: bool = False
     #: What is told where time is up before there is an answer.

@@ -158,6 +158,7 @@ class DNSResolver(Resolver):
             lookup.silence = f"name server {told and told + ', '}{channel.server} did not answer"
             answer = await channel.query(name, kind)
             if answer.number == 0:
+                lookup.source = f"name server {answer.server}"
                 lookup.found(answer.addresses, answer.ttl)
                 lookup.addresses[:] = usable_first(lookup.addresses)
                 return answer

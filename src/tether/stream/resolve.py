@@ -131,11 +131,12 @@ class Resolver:
         # What is answered at once, and never cached.
         literal = literal_address(name)
         if literal is not None:
-            return Lookup(name, [literal], True)
+            return Lookup(name, [literal], True, source="an address, nobody was asked")
         if is_localhost(name):
-            return Lookup(name, usable_first(list(LOOPBACK)), True)
+            addresses = usable_first(list(LOOPBACK))
+            return Lookup(name, addresses, True, source="localhost is always this machine")
         if self._hosts is not None and (listed := self._hosts.read().get(name)):
-            return Lookup(name, usable_first(listed), True)
+            return Lookup(name, usable_first(listed), True, source=self._hosts.path)
         return None
 
     async def _run(self, lookup: Lookup, answers: _Answers) -> None:
@@ -169,6 +170,7 @@ class Resolver:
             ) from error
         except ValueError as error:
             raise no_name(error) from error
+        lookup.source = "the system's resolver"
         lookup.found([(entry[0], entry[4]) for entry in found])
 
 
