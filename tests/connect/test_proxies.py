@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -286,5 +287,21 @@ def test_what_does_not_fit_together() -> None:
             await tether.connect("unix:/nowhere", proxy="http://127.0.0.1:1")
         with pytest.raises(ValueError, match="proxy_ssl"):
             await tether.connect("a:1", proxy="http://127.0.0.1:1", proxy_ssl=client_context())
+
+    tether.run(main())
+
+
+def test_a_refusal_is_told_before_the_deadline_though_the_proxy_stays() -> None:
+    async def main() -> None:
+        # Nothing says how long what follows is, and nothing follows.
+        with proxy(answers(b"HTTP/1.1 403 Forbidden\r\n\r\n", stays=True)) as through:
+            for name in ("timeout", "tunnel_timeout"):
+                settings: dict[str, Any] = {name: 0.3}
+                connecting = tether.connect(
+                    "a.test:1", proxy=f"http://{through.address}", **settings
+                )
+                with pytest.raises(tether.TunnelError, match="403 Forbidden") as caught:
+                    await connecting
+                assert caught.value.elapsed is not None and caught.value.elapsed < 0.3
 
     tether.run(main())

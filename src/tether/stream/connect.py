@@ -192,7 +192,9 @@ class _Connect:
                 with self.told(self.proxy.address, failed):
                     await self.within(
                         self.tunnel_timeout,
-                        open_tunnel(stream, self.proxy, *self.where),
+                        open_tunnel(
+                            stream, self.proxy, *self.where, deadline=self.end(self.tunnel_timeout)
+                        ),
                         lambda: ConnectTimeout("the proxy did not answer", phase="tunnel"),
                     )
             if self.context is not None:
@@ -246,25 +248,25 @@ class _Connect:
     async def encrypt(
         self, stream: Stream, context: SSLContext, name: str, session: SSLSession | None = None
     ) -> None:
-        left = [] if self.tls_timeout is None else [self.tls_timeout]
-        if self.deadline is not None:
-            left.append(max(0.0, self.deadline - self.loop.time()))
+        end = self.end(self.tls_timeout)
         await stream.start_tls(
             context,
             server_hostname=name or None,
-            handshake_timeout=min(left, default=None),
+            handshake_timeout=None if end is None else max(0.0, end - self.loop.time()),
             session=session,
         )
+
+    def end(self, seconds: float | None) -> float | None:
+        """When a phase is over that has so many seconds, on the loop's clock."""
+        own = None if seconds is None else self.loop.time() + seconds
+        return min((one for one in (own, self.deadline) if one is not None), default=None)
 
     async def within(
         self, seconds: float | None, doing: Awaitable[T], late: Callable[[], NetworkError]
     ) -> T:
         """What `doing` gives, or `late()` where the phase's time is over, or that of them all."""
-        ends = [] if seconds is None else [self.loop.time() + seconds]
-        if self.deadline is not None:
-            ends.append(self.deadline)
         try:
-            async with asyncio.timeout_at(min(ends, default=None)):
+            async with asyncio.timeout_at(self.end(seconds)):
                 return await doing
         except TimeoutError as error:
             if isinstance(error, NetworkError):

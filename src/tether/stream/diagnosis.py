@@ -290,7 +290,7 @@ class Diagnosing:
         host, port = parse_address(self.address)[1]
         try:
             async with asyncio.timeout_at(self.deadline):
-                await open_tunnel(stream, self.proxy, host, port)
+                await open_tunnel(stream, self.proxy, host, port, deadline=self.deadline)
         except TimeoutError as error:
             if isinstance(error, NetworkError):
                 raise

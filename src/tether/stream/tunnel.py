@@ -38,8 +38,14 @@ REPLIES = {
 }
 
 
-async def open_tunnel(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
+async def open_tunnel(
+    stream: Stream, proxy: Proxy, host: str, port: int, *, deadline: float | None = None
+) -> None:
     """Have the proxy at the other end of `stream` connect to `host`; then `stream` leads there.
+
+    Args:
+        deadline: on the loop's clock. Who calls keeps it; a refusal is told before it, without
+            the rest of what the proxy may say about it.
 
     Raises:
         TunnelError: the proxy refuses; it carries the answer.
@@ -50,7 +56,7 @@ async def open_tunnel(stream: Stream, proxy: Proxy, host: str, port: int) -> Non
         if proxy.scheme == "socks5":
             await _socks(stream, proxy, host, port)
         else:
-            await _connect(stream, proxy, host, port)
+            await _connect(stream, proxy, host, port, deadline)
     except ConnectionClosed as error:
         told = ConnectionClosed(f"the proxy closed: {error.reason}", errno=error.errno)
         told.phase = "tunnel"
@@ -60,7 +66,9 @@ async def open_tunnel(stream: Stream, proxy: Proxy, host: str, port: int) -> Non
         raise
 
 
-async def _connect(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
+async def _connect(
+    stream: Stream, proxy: Proxy, host: str, port: int, deadline: float | None
+) -> None:
     target = format_address(socket.AF_INET, (_ascii(host).decode(), port))
     head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
     if proxy.user is not None:
@@ -80,7 +88,9 @@ async def _connect(stream: Stream, proxy: Proxy, host: str, port: int) -> None:
         return
     error = TunnelError(f"the proxy answered {status} {reason}".rstrip())
     error.status, error.headers = status, headers
-    error.body = await _body(stream, headers)
+    now = asyncio.get_running_loop().time()
+    seconds = BODY_SECONDS if deadline is None else min(BODY_SECONDS, (deadline - now) / 2)
+    error.body = await _body(stream, headers, now + seconds)
     raise error
 
 
@@ -114,7 +124,7 @@ def _parse(head: bytes) -> tuple[int, str, tuple[tuple[str, str], ...]]:
     return int(status[1]), _printable(status[2] or b"")[:100], tuple(headers)
 
 
-async def _body(stream: Stream, headers: tuple[tuple[str, str], ...]) -> bytes:
+async def _body(stream: Stream, headers: tuple[tuple[str, str], ...], deadline: float) -> bytes:
     """What a refusal says beside its head; what the proxy does not send in time is left out."""
     named = {name.lower(): value for name, value in headers}
     length = named.get("content-length", "")
@@ -123,7 +133,7 @@ async def _body(stream: Stream, headers: tuple[tuple[str, str], ...]) -> bytes:
     size = min(size, BODY_LIMIT)
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout_at(deadline):
             while len(body) < size and not (is_chunked and body.endswith(b"0\r\n\r\n")):
                 piece = await stream.read(size - len(body))
                 if not piece:
