@@ -60,6 +60,8 @@ class NetworkError(Exception):
 
     token = "proxy_internal_error"
     reason_by_default = "network failure"
+    #: What a class has beside the fields of all.
+    own_fields: tuple[str, ...] = ()
 
     errno: int | None
 
@@ -98,6 +100,8 @@ class NetworkError(Exception):
             attempts=self.attempts,
             token=self.token,
         )
+        for name in self.own_fields:
+            setattr(other, name, getattr(self, name))
         other.__cause__ = self.__cause__
         return other
 
@@ -196,10 +200,17 @@ class LocalError(NetworkError, OSError):
 
 
 class TLSError(NetworkError, ssl.SSLError):
-    """The peer does not speak TLS, or the handshake or the encryption broke."""
+    """The peer does not speak TLS, or the handshake or the encryption broke.
+
+    Args:
+        openssl: OpenSSL's name for it ("WRONG_VERSION_NUMBER"), "" where it has none.
+    """
 
     token = "tls_protocol_error"
     reason_by_default = "TLS failed"
+    own_fields: tuple[str, ...] = ("openssl",)
+
+    openssl: str = ""
 
 
 class CertificateError(TLSError, ssl.SSLCertVerificationError):
@@ -213,14 +224,10 @@ class CertificateError(TLSError, ssl.SSLCertVerificationError):
 
     token = "tls_certificate_error"
     reason_by_default = "certificate refused"
+    own_fields = ("openssl", "verify_code", "verify_message")
 
     verify_code: int = 0
     verify_message: str = ""
-
-    def again(self) -> Self:
-        other = super().again()
-        other.verify_code, other.verify_message = self.verify_code, self.verify_message
-        return other
 
 
 class TLSAlert(TLSError):
@@ -241,15 +248,11 @@ class TunnelError(NetworkError):
 
     token = "connection_refused"
     reason_by_default = "the proxy refused"
+    own_fields = ("status", "headers", "body")
 
     status: int = 0
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
-
-    def again(self) -> Self:
-        other = super().again()
-        other.status, other.headers, other.body = self.status, self.headers, self.body
-        return other
 
 
 class ConnectionClosed(NetworkError, ConnectionResetError):
@@ -261,13 +264,9 @@ class ConnectionClosed(NetworkError, ConnectionResetError):
 
     token = "connection_terminated"
     reason_by_default = "closed by the peer"
+    own_fields = ("bytes_received",)
 
     bytes_received: int = 0
-
-    def again(self) -> Self:
-        other = super().again()
-        other.bytes_received = self.bytes_received
-        return other
 
 
 class TLSTruncated(ConnectionClosed, ssl.SSLEOFError):
@@ -414,6 +413,7 @@ def from_ssl_error(
     elif name in _NOT_TLS:
         words = f"the peer does not speak TLS ({words})"
     failure = kind(words or str(error), phase=phase, peer=peer, elapsed=elapsed)
+    failure.openssl = name
     if isinstance(failure, CertificateError):
         failure.verify_code = getattr(error, "verify_code", 0)
         failure.verify_message = getattr(error, "verify_message", "")

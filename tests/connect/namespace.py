@@ -33,6 +33,14 @@ def _prefix() -> tuple[str, ...] | str:
     return tuple(prefix) if tried.returncode == 0 else f"not allowed: {tried.stderr.strip()}"
 
 
+def need_tool(name: str) -> None:
+    """Skip the test where the machine has no such command; under CI that is a failure."""
+    if shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"needs the command {name}")
+        pytest.skip(f"needs the command {name}")
+
+
 def need_namespace() -> tuple[str, ...]:
     """Skip the test where there is no namespace to be had; under CI that is a failure."""
     prefix = _prefix()

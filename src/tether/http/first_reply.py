@@ -92,6 +92,7 @@ async def first_reply(
             "no head of a reply before the deadline",
             phase="head",
             peer=stream.peer,
+            address=_host(stream),
             elapsed=loop.time() - began,
         ) from None
 
@@ -143,12 +144,16 @@ def _told(error: NetworkError, stream: Stream, received: bytearray, elapsed: flo
     told = error.again()
     told.phase = "tls" if isinstance(error, TLSError) else "head"
     told.peer, told.elapsed = stream.peer, elapsed
-    told.address = stream.peer.rpartition(":")[0].strip("[]")
+    told.address = _host(stream)
     if isinstance(told, ConnectionClosed):
         told.bytes_received = len(received)
         where = "in the head of the reply" if received else "before any byte of the reply"
         told.reason = f"{'closed by the peer' if told.errno is None else told.reason} {where}"
     return told
+
+
+def _host(stream: Stream) -> str:
+    return stream.peer.rpartition(":")[0].strip("[]")
 
 
 def _printable(data: bytes | bytearray) -> str:
