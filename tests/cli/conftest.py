@@ -1,13 +1,17 @@
-"""`tether serve` in a process of its own."""
+"""`tether serve` in a process of its own, and `tether doctor` in this one."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.certificates import authority
 from tests.cli.running import Served
+from tether.cli.main import main
 
 
 @pytest.fixture
@@ -24,3 +28,26 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     yield start
     for served in started:
         served.stop()
+
+
+@pytest.fixture
+def trusts_the_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority().cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+
+
+@pytest.fixture
+def doctor(capsys: pytest.CaptureFixture[str], trusts_the_authority: None) -> Callable[..., Any]:
+    """The exit status and the JSON of a run."""
+
+    def run(*arguments: str, **more: str) -> Any:
+        options = [part for name, value in more.items() for part in (f"--{name}", value)]
+        status = main(["doctor", *arguments, *options, "--json"])
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        report = json.loads(printed.out)
+        assert report["status"] == status
+        return report
+
+    return run

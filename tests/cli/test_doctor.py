@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,65 +15,14 @@ from typing import Any
 import pytest
 
 import tether
-from tests.certificates import authority, self_signed_context, server_context
+from tests.certificates import server_context
+from tests.cli.faulty_servers import OK, phases, port_of, says
 from tests.cli.running import run as run_in_a_process
 from tests.connect.name_server import SERVFAIL, Says, name_server
-from tests.connect.proxies import Asked, answers, proxy, read_head, socks, tunnels
+from tests.connect.namespace import need_tool, run_in_namespace
+from tests.connect.proxies import proxy
 from tests.connect.test_failures import black_hole, closed_port
 from tether.cli.main import main
-
-
-@pytest.fixture(autouse=True)
-def trusts_the_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    authority().cert_pem.write_to_path(str(tmp_path / "authority.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-
-
-@pytest.fixture
-def doctor(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """The exit status and the JSON of a run."""
-
-    def run(*arguments: str, **more: str) -> Any:
-        options = [part for name, value in more.items() for part in (f"--{name}", value)]
-        status = main(["doctor", *arguments, *options, "--json"])
-        printed = capsys.readouterr()
-        assert printed.err == ""
-        report = json.loads(printed.out)
-        assert report["status"] == status
-        return report
-
-    return run
-
-
-def says(reply: bytes) -> Callable[[socket.socket, Asked], None]:
-    def serve(connection: socket.socket, asked: Asked) -> None:
-        asked.heads.append(read_head(connection))
-        connection.sendall(reply)
-        while connection.recv(4096):
-            pass
-
-    return serve
-
-
-def hangs(connection: socket.socket, asked: Asked) -> None:
-    while connection.recv(4096):
-        pass
-
-
-def leaves(connection: socket.socket, asked: Asked) -> None:
-    connection.recv(1)
-
-
-OK = says(b"HTTP/1.1 200 OK\r\nServer: test\r\n\r\n")
-
-
-def port_of(address: str) -> str:
-    return address.rpartition(":")[2]
-
-
-def phases(report: Any) -> list[str]:
-    return [one["phase"] for one in report["runs"][0]["phases"]]
 
 
 def test_a_port_that_accepts(doctor: Callable[..., Any]) -> None:
@@ -190,160 +138,6 @@ def test_what_name_servers_say(doctor: Callable[..., Any]) -> None:
             assert server in error["reason"]
 
 
-def test_a_trusted_certificate(doctor: Callable[..., Any]) -> None:
-    with proxy(OK, server_context("localhost")) as server:
-        report = doctor(f"https://localhost:{port_of(server.address)}/x?y")
-    assert report["status"] == 0, report["sentence"]
-    assert phases(report) == ["resolve", "connect", "tls", "head"]
-    [run] = report["runs"]
-    certificate = run["certificate"]
-    assert certificate["version"].startswith("TLSv1.")
-    assert (certificate["accepted"], certificate["trusted"]) == (True, True)
-    assert certificate["names"] == ["localhost"]
-    assert certificate["days_left"] > 1
-    assert certificate["problems"] == []
-    assert run["reply"] == {"version": "1.1", "status": 200, "reason": "OK", "server": "test"}
-    assert server.heads[0].startswith("GET /x?y HTTP/1.1\r\nHost: localhost:")
-
-
-CERTIFICATES: dict[str, tuple[Callable[[], ssl.SSLContext], list[str], str]] = {
-    "expired": (lambda: server_context("localhost", is_expired=True), ["dates"], "it expired on"),
-    "another name": (lambda: server_context("other.test"), ["name"], "but for other.test"),
-    "self-signed": (self_signed_context, ["chain", "name"], "nobody that this machine trusts"),
-    "all but the chain": (
-        lambda: server_context("other.test", is_expired=True),
-        ["dates", "name"],
-        "it is not for localhost",
-    ),
-}
-
-
-@pytest.mark.parametrize("what", CERTIFICATES)
-def test_a_bad_certificate(what: str, doctor: Callable[..., Any]) -> None:
-    context, problems, sentence = CERTIFICATES[what]
-    with proxy(hangs, context()) as server:
-        address = f"localhost:{port_of(server.address)}"
-        refused, accepted = doctor(address, "--tls"), doctor(address, "--tls", "--no-verify")
-    assert (refused["status"], refused["failed"]) == (6, "tls")
-    assert accepted["status"] == 0
-    for report in (refused, accepted):
-        found = report["runs"][0]["certificate"]
-        assert [one["what"] for one in found["problems"]] == problems
-        assert found["accepted"] == (report is accepted)
-        assert found["trusted"] == ("chain" not in problems)
-        assert sentence in report["sentence"]
-        assert found["not_after"]
-    assert "without --no-verify" in accepted["sentence"]
-
-
-def reads_then(data: bytes) -> Callable[[socket.socket, Asked], None]:
-    def serve(connection: socket.socket, asked: Asked) -> None:
-        connection.recv(4096)
-        connection.sendall(data)
-        connection.shutdown(socket.SHUT_WR)
-        hangs(connection, asked)
-
-    return serve
-
-
-TLS_FAULTS: dict[str, tuple[Callable[..., None], str, str]] = {
-    "plaintext": (
-        reads_then(b"220 mail.test ready\r\n"),
-        "TLSError",
-        "does not speak TLS on this port: use no --tls",
-    ),
-    "silence": (hangs, "ConnectTimeout", "said nothing in the TLS handshake"),
-    "closed": (leaves, "TLSError", "broke off"),
-    "alert": (
-        reads_then(b"\x15\x03\x03\x00\x02\x02\x28"),
-        "TLSAlert",
-        "the peer sent an alert: handshake failure",
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", TLS_FAULTS)
-def test_a_handshake_that_fails(fault: str, doctor: Callable[..., Any]) -> None:
-    serve, kind, sentence = TLS_FAULTS[fault]
-    with proxy(serve) as server:
-        began = time.monotonic()
-        report = doctor(server.address, "--tls", timeout="0.4")
-        assert time.monotonic() - began < 1.4
-    assert (report["status"], report["failed"]) == (6, "tls")
-    assert report["runs"][0]["phases"][-1]["error"]["class"] == kind
-    assert sentence in report["sentence"]
-
-
-REPLIES: dict[str, tuple[Callable[..., None], str, str]] = {
-    "closed": (leaves, "ConnectionClosed", "hung up instead of replying"),
-    "cut short": (
-        answers(b"HTTP/1.1 200 OK\r\nServ"),
-        "ConnectionClosed",
-        "hung up in the middle of its reply",
-    ),
-    "silence": (hangs, "ReadTimeout", "sent no reply in time"),
-    "not HTTP": (answers(b"220 mail ready\r\n"), "ProtocolError", "does not speak HTTP"),
-    "TLS": (answers(b"\x15\x03\x01\x00\x02\x02\x46"), "ProtocolError", "use https://"),
-}
-
-
-@pytest.mark.parametrize("fault", REPLIES)
-def test_a_reply_that_fails(fault: str, doctor: Callable[..., Any]) -> None:
-    serve, kind, sentence = REPLIES[fault]
-    with proxy(serve) as server:
-        report = doctor(f"http://{server.address}", timeout="0.4")
-    assert (report["status"], report["failed"]) == (7, "head")
-    assert report["runs"][0]["phases"][-1]["error"]["class"] == kind
-    assert sentence in report["sentence"]
-
-
-def test_a_websocket(doctor: Callable[..., Any]) -> None:
-    with proxy(says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n")) as server:
-        report = doctor(f"ws://{server.address}/ws")
-    assert (report["status"], phases(report)[-1]) == (0, "upgrade")
-    assert "Upgrade: websocket\r\n" in server.heads[0]
-    with proxy(says(b"HTTP/1.1 403 Forbidden\r\n\r\n")) as server:
-        report = doctor(f"ws://{server.address}/ws")
-    assert (report["status"], report["failed"]) == (8, "upgrade")
-    assert "opens no WebSocket at /ws: it answered 403 Forbidden" in report["sentence"]
-
-
-@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
-def test_through_a_proxy(scheme: str, doctor: Callable[..., Any]) -> None:
-    way = {"http": tunnels(), "https": tunnels(), "socks5": socks()}[scheme]
-    context = server_context("localhost") if scheme == "https" else None
-    login = "" if scheme == "socks5" else "me:secret@"
-    with proxy(way, context) as between, proxy(OK, server_context("localhost")) as server:
-        report = doctor(
-            f"https://localhost:{port_of(server.address)}",
-            proxy=f"{scheme}://{login}localhost:{port_of(between.address)}",
-        )
-    assert report["status"] == 0, report["sentence"]
-    first = ["tls"] if scheme == "https" else []
-    assert phases(report) == ["resolve", "connect", *first, "tunnel", "tls", "head"]
-    assert "secret" not in json.dumps(report)
-
-
-@pytest.mark.parametrize(
-    ("serve", "said"),
-    [
-        (answers(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"), "user and a password"),
-        (answers(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), "does not lead to here.test:80"),
-        (answers(b"220 mail\r\n"), "is no such proxy"),
-        (leaves, "hung up instead of answering"),
-        (hangs, "did not answer in time"),
-    ],
-    ids=["password", "refusal", "no proxy", "closed", "silence"],
-)
-def test_a_proxy_that_fails(
-    serve: Callable[..., None], said: str, doctor: Callable[..., Any]
-) -> None:
-    with proxy(serve) as between:
-        report = doctor("here.test:80", proxy=f"http://{between.address}", timeout="0.4")
-    assert (report["status"], report["failed"]) == (5, "tunnel")
-    assert said in report["sentence"]
-
-
 def test_many_times(doctor: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
     with proxy(OK) as server:
         report = doctor(f"http://{server.address}", repeat="3")
@@ -354,7 +148,7 @@ def test_many_times(doctor: Callable[..., Any], capsys: pytest.CaptureFixture[st
     assert "median" in text
 
 
-def test_tables_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_for_people(capsys: pytest.CaptureFixture[str], trusts_the_authority: None) -> None:
     reply = b"HTTP/1.1 200 OK\r\nServer: \x1b[2Jtest\r\n\r\n"
     with proxy(says(reply), server_context("localhost")) as server:
         address = f"localhost:{port_of(server.address)}"
@@ -417,3 +211,47 @@ def test_as_a_program_it_ends_at_its_deadline_with_the_phase_as_its_status() -> 
     text = run_in_a_process("doctor", "--help").stdout
     for number, phase in enumerate(("resolve", "connect", "tunnel", "tls", "head", "upgrade"), 3):
         assert f"\n  {number}  {phase}: " in text
+
+
+DEADLINES = """
+import json, socket, sys, time
+from tether.cli.main import main
+listening = socket.create_server(("::1", 0), family=socket.AF_INET6)
+hole = socket.create_server(("127.0.0.2", listening.getsockname()[1]))
+began = time.monotonic()
+status = main(["doctor", sys.argv[1].format(hole.getsockname()[1]), "--timeout", "0.5"])
+print(json.dumps([status, time.monotonic() - began]))
+listening.close()
+hole.close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "said"),
+    [
+        ("silent.test:{}", 3, "No name server answered about silent.test within 500 ms"),
+        ("both.test:{}", 0, "1 of 2 addresses of the name fail (127.0.0.2)"),
+    ],
+)
+def test_what_is_silent_does_not_outlive_the_deadline(
+    target: str, status: int, said: str, tmp_path: Path
+) -> None:
+    need_tool("nft")
+    setup = """
+        nft add table inet faults
+        nft add chain inet faults arriving '{ type filter hook input priority 0; }'
+        nft add rule inet faults arriving ip daddr 127.0.0.2 drop
+        nft add rule inet faults arriving udp dport 53 drop
+    """
+    program = DEADLINES.replace("sys.argv[1]", repr(target))
+    *report, last = run_in_namespace(
+        program,
+        tmp_path,
+        setup=setup,
+        hosts="127.0.0.1 localhost\n::1 both.test\n127.0.0.2 both.test\n",
+        resolv="nameserver 127.0.0.53\noptions timeout:30\n",
+    ).splitlines()
+    returned, took = json.loads(last)
+    assert returned == status
+    assert 0.5 <= took < 1.5
+    assert said in report[-1]

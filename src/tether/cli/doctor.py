@@ -10,6 +10,7 @@ import argparse
 import math
 import re
 import socket
+from ssl import create_default_context
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,7 +21,6 @@ from tether.cli.failure import USAGE, CommandFailed
 from tether.errors import ProtocolError
 from tether.http.first_reply import ReplyHead, first_reply
 from tether.stream.address import format_address, literal, parse_address
-from tether.stream.connect import usual_context
 from tether.stream.diagnosis import Diagnosing
 from tether.stream.proxy import Proxy, parse_proxy
 from tether.stream.stream import Stream
@@ -162,7 +162,7 @@ async def _runs(
             address=target.address,
             tls=tls,
             proxy=proxy,
-            proxy_context=usual_context() if proxy and proxy.scheme == "https" else None,
+            proxy_context=create_default_context() if proxy and proxy.scheme == "https" else None,
             resolver=resolver,
             timeout=arguments.timeout,
             last=(target.phase, ask) if target.phase else None,
