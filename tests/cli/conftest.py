@@ -11,6 +11,7 @@ import pytest
 
 from tests.certificates import authority
 from tests.cli.running import Served
+from tests.watch import Reports
 from tether.cli.main import main
 
 
@@ -38,8 +39,13 @@ def trusts_the_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.fixture
-def doctor(capsys: pytest.CaptureFixture[str], trusts_the_authority: None) -> Callable[..., Any]:
-    """The exit status and the JSON of a run."""
+def doctor(
+    capsys: pytest.CaptureFixture[str],
+    trusts_the_authority: None,
+    nothing_left: None,
+    reports: Reports,
+) -> Callable[..., Any]:
+    """The JSON of a run, which leaves nothing behind and logs nothing."""
 
     def run(*arguments: str, **more: str) -> Any:
         options = [part for name, value in more.items() for part in (f"--{name}", value)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import pytest
 import tether
 from tests.certificates import server_context
 from tests.cli.faulty_servers import OK, phases, port_of, says
+from tests.cli.running import command, environment
 from tests.cli.running import run as run_in_a_process
 from tests.connect.name_server import SERVFAIL, Says, name_server
 from tests.connect.namespace import need_tool, run_in_namespace
@@ -88,9 +90,8 @@ def a_name_server(**names: Says) -> Iterator[str]:
         async with name_server() as server:
             for name, answer in names.items():
                 server.answers[f"{name}.test A"] = answer
-                server.answers[f"{name}.test AAAA"] = Says(
-                    code=answer.code, is_silent=answer.is_silent
-                )
+                is_silent = answer.is_silent or name == "half"
+                server.answers[f"{name}.test AAAA"] = Says(code=answer.code, is_silent=is_silent)
             found.append(server.address)
             ready.set()
             while not ended.is_set():
@@ -114,6 +115,7 @@ def test_what_name_servers_say(doctor: Callable[..., Any]) -> None:
             failing=Says(code=SERVFAIL),
             empty=Says(),
             silent=Says(is_silent=True),
+            half=Says(("127.0.0.1",)),
         ) as server,
     ):
         port = listening.getsockname()[1]
@@ -122,8 +124,12 @@ def test_what_name_servers_say(doctor: Callable[..., Any]) -> None:
         assert report["runs"][0]["names"] == {
             "source": f"name server {server}",
             "ttl": 77,
+            "complete": True,
             "attempts": [],
         }
+        report = doctor(f"half.test:{port}", resolver=server, timeout="0.4")
+        assert report["status"] == 0
+        assert report["runs"][0]["names"]["complete"] is False
         for name, number, text in (
             ("unknown", "EAI_NONAME", "There is no host of the name unknown.test"),
             ("empty", "EAI_NODATA", "has no address"),
@@ -211,6 +217,19 @@ def test_as_a_program_it_ends_at_its_deadline_with_the_phase_as_its_status() -> 
     text = run_in_a_process("doctor", "--help").stdout
     for number, phase in enumerate(("resolve", "connect", "tunnel", "tls", "head", "upgrade"), 3):
         assert f"\n  {number}  {phase}: " in text
+
+
+def test_whoever_reads_it_may_leave() -> None:
+    with closed_port() as address:
+        done = subprocess.run(
+            ["sh", "-c", '"$@" | true', "sh", *command("doctor", address, "--repeat", "50")],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+            env=environment(),
+        )
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 DEADLINES = """

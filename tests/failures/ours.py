@@ -23,6 +23,7 @@ from tests.watch import Reports, open_descriptors, waiting_threads
 from tether.http.first_reply import first_reply
 
 AT_ONCE = 2  # each fault is met so often at the same time, and each one has to hear of it
+HEARD: list[tether.NetworkError] = []  # kept, so that no two of them are at the same place
 
 
 async def meet(
@@ -78,6 +79,7 @@ async def outcome(
 
 def told(error: tether.NetworkError) -> dict[str, Any]:
     """The fields of an error."""
+    HEARD.append(error.with_traceback(None))
     detail = ""
     if isinstance(error, tether.CertificateError):
         detail = f"verify_code {error.verify_code}"

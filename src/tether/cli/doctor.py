@@ -220,7 +220,11 @@ def _tls(arguments: argparse.Namespace, target: Target) -> TLSWanted | None:
     names = arguments.alpn.split(",") if arguments.alpn else ["http/1.1"] if target.phase else []
     if not all(0 < len(name) < 256 and name.isascii() for name in names):
         raise ValueError("--alpn takes names of 1 to 255 bytes, with commas between them")
-    host = target.host.partition("%")[0] if literal(target.host) else target.host.removesuffix(".")
+    host = target.host.removesuffix(".")
+    if literal(host) is not None:
+        host = host.partition("%")[0]
+    elif not host.isascii():
+        host = host.encode("idna").decode()
     return TLSWanted(hostname=host, verify=not arguments.no_verify, alpn=tuple(names))
 
 

@@ -74,13 +74,14 @@ def show(target: Target, runs: list[Run], status: int, phase: str, *, as_json: b
     if 0 < failures < len(runs):
         sentence = f"It failed {failures} times out of {len(runs)}. {sentence}"
     if as_json:
-        print(json.dumps(_as_json(target, runs, status, phase, sentence), indent=2))
+        print(json.dumps(_as_json(target, runs, status, phase, sentence), indent=2), flush=True)
         return
     is_coloured = (
         sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )
     for line in [*_lines(target, shown), *_repeated(runs), "", _printable(sentence)]:
         print(_coloured(line) if is_coloured else line)
+    sys.stdout.flush()
 
 
 def errno_name(number: int | None) -> str:
@@ -134,7 +135,8 @@ def _success(one: PhaseResult, target: Target, run: Run) -> str:
     if one.name == "resolve":
         count = len(found.addresses)
         good = "" if found.names.ttl is None else f", good for {found.names.ttl:.0f} s"
-        return f"ok: {count} address{'es' * (count > 1)} ({found.names.source}{good})"
+        more = "" if found.names.is_complete else ", and no answer about the other family"
+        return f"ok: {count} address{'es' * (count > 1)} ({found.names.source}{good}){more}"
     if one.name == "connect" and found.used is not None:
         return f"ok: {found.used.address}, from {found.used.local}"
     if one.name == "tunnel":
@@ -241,6 +243,7 @@ def _run_as_json(run: Run) -> dict[str, Any]:
         "names": {
             "source": found.names.source or None,
             "ttl": found.names.ttl,
+            "complete": found.names.is_complete,
             "attempts": [
                 {
                     "server": one.address,

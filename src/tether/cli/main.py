@@ -6,6 +6,8 @@ It must not know what a command does; each command has a file of its own.
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn, cast
@@ -67,6 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandFailed as failure:
         print(f"tether: {failure}", file=sys.stderr)
         return failure.status
+    except BrokenPipeError:
+        # Whoever read the output has left; nothing more is written to it, at the exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         # Before the server took over the signal.
         return 130

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from tether.engine.scope import Scope
-from tether.errors import Attempt, CertificateError, ConnectTimeout, NetworkError, ResolveTimeout
+from tether.errors import Attempt, CertificateError, ConnectTimeout, NetworkError
 from tether.stream.address import format_address, literal, parse_address
 from tether.stream.cache import Lookup
 from tether.stream.name_files import Address
@@ -54,11 +54,15 @@ class AddressResult:
 
 @dataclass(slots=True)
 class Names:
-    """What the resolver said: whom it asked, and for how many seconds the answer is good."""
+    """What the resolver said: whom it asked, and for how many seconds the answer is good.
+
+    `is_complete` is false where it did not say all before the others had to begin.
+    """
 
     source: str = ""
     ttl: float | None = None
     attempts: tuple[Attempt, ...] = ()
+    is_complete: bool = True
 
 
 @dataclass(slots=True)
@@ -210,16 +214,19 @@ class Diagnosing:
         with self.resolver.ask(host) as lookup:
             try:
                 async with asyncio.timeout_at(self.deadline):
-                    while not lookup.is_over:
+                    while not lookup.addresses and not lookup.is_over:
                         await asyncio.wait({lookup.news()})
+                # Where one family is known, the other one must not use up the time for the rest.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._left() / 2):
+                        while not lookup.is_over:
+                            await asyncio.wait({lookup.news()})
             except TimeoutError:
-                # What is known by then cannot be tried any more.
-                failure: Exception = lookup.too_late(self.way, loop.time() - began)
-                if lookup.addresses:
-                    failure = ResolveTimeout(phase="resolve", peer=self.way)
-                raise failure from None
+                raise lookup.too_late(self.way, loop.time() - began) from None
             finally:
-                report.names = Names(lookup.source, lookup.ttl, tuple(lookup.attempts))
+                report.names = Names(
+                    lookup.source, lookup.ttl, tuple(lookup.attempts), lookup.is_over
+                )
             if not lookup.addresses:
                 failure = lookup.failure(self.way, loop.time() - began)
                 report.names.attempts = getattr(failure, "attempts", ())
