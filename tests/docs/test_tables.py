@@ -14,6 +14,7 @@ import pytest
 import tether
 from tests.docs.documents import ROOT, table
 from tether import errors
+from tether.cli.doctor import STATUSES
 from tether.engine.lifecycle import LIFE_CYCLE
 from tether.http.connection import Service
 from tether.http.states import CONNECTION
@@ -89,6 +90,12 @@ def test_the_architecture_names_every_file_of_a_room(room: str) -> None:
     }
     assert set(named) == there
     assert len(named) == len(there)
+
+
+def test_the_exit_statuses_of_the_doctor() -> None:
+    rows = table("docs/doctor.md", "status", "phase", "meaning")
+    assert {phase: int(status) for status, phase, _ in rows if phase} == STATUSES
+    assert [status for status, phase, _ in rows if not phase] == ["0", "2"]
 
 
 def number(text: str) -> float:
