@@ -267,7 +267,7 @@ TABLE = (
         {
             "no descriptors": _local(errno.EMFILE, "connect", V4),
             "a local address of another machine": _local(errno.EADDRNOTAVAIL, "connect", V4),
-            "the address to listen on is taken": _local(errno.EADDRINUSE, "connect", NOBODY),
+            "the address to listen on is taken": _local(errno.EADDRINUSE, "listen", NOBODY),
         },
     ),
     Row(

@@ -93,7 +93,7 @@ def _parse(der: bytes) -> Certificate:
         if tag == EXTENSIONS:
             names = _alternative_names(content)
     return Certificate(
-        _name(subject), _name(issuer), names, _time(*begins), _time(*ends), subject == issuer
+        _name(subject), _name(issuer), names, _moment(*begins), _moment(*ends), subject == issuer
     )
 
 
@@ -128,7 +128,7 @@ def _text(tag: int, value: bytes) -> str:
     return value.decode(coding, errors="replace")
 
 
-def _time(tag: int, value: bytes) -> datetime:
+def _moment(tag: int, value: bytes) -> datetime:
     text = value.decode("ascii")
     if tag == UTC_TIME:
         text = ("19" if text[:2] >= "50" else "20") + text

@@ -71,7 +71,7 @@ class Certificates:
         self._client_authority = client_authority
         self._alpn = list(alpn)
         self._configure = configure
-        self._lock = threading.Lock()
+        self._reloading = threading.Lock()
         self._reloads = 0
         self._complained: object = None  # which state of the files it was that did not fit
         self._seen = self._look()
@@ -96,7 +96,7 @@ class Certificates:
         Raises:
             LocalError: a file cannot be read, or they do not fit together; what was in use stays.
         """
-        with self._lock:
+        with self._reloading:
             seen = self._look()
             try:
                 self._context = self._load()
