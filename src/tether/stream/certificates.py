@@ -76,14 +76,14 @@ class Certificates:
         self._complained: object = None  # which state of the files it was that did not fit
         self._seen = self._look()
         try:
-            self._context = self._load()
+            self._new_context = self._load()
         except Exception as error:
             raise self._failure(error, "") from error
 
     @property
     def context(self) -> ssl.SSLContext:
         """What the next handshake takes."""
-        return self._context
+        return self._new_context
 
     @property
     def reloads(self) -> int:
@@ -99,7 +99,7 @@ class Certificates:
         with self._reloading:
             seen = self._look()
             try:
-                self._context = self._load()
+                self._new_context = self._load()
             except Exception as error:
                 raise self._failure(error, "; the one in use stays") from error
             self._seen = seen
