@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
@@ -50,11 +52,35 @@ def test_a_peer_that_takes_nothing_closes_with_a_write_timeout(poller: str) -> N
     tether.run(main())
 
 
-def test_both_are_told_once_each_at_their_time_on_an_idle_stream(poller: str) -> None:
+@asynccontextmanager
+async def on_a_socket() -> AsyncIterator[tether.Stream]:
+    async with stream_and_socket(receive_buffer=4096) as (stream, _):
+        yield stream
+
+
+@asynccontextmanager
+async def on_a_pair() -> AsyncIterator[tether.Stream]:
+    stream, other = tether.pair()
+    other.pause()
+    yield stream
+    stream.abort()
+
+
+@asynccontextmanager
+async def under_a_filter() -> AsyncIterator[tether.Stream]:
+    async with on_a_socket() as stream:
+        stream.push(tether.filters.Gzip())
+        yield stream
+
+
+@pytest.mark.parametrize("idle", [on_a_socket, on_a_pair, under_a_filter])
+def test_both_are_told_once_each_at_their_time_on_an_idle_stream(
+    idle: Callable[[], AbstractAsyncContextManager[tether.Stream]], poller: str
+) -> None:
     async def main() -> None:
         told: list[tuple[str, float]] = []
-        async with stream_and_socket(receive_buffer=4096) as (stream, _):
-            await fill(stream)
+        async with idle() as stream:
+            await fill(stream, os.urandom(8192))
             loop = asyncio.get_running_loop()
             began = loop.time()
             done = asyncio.Event()
@@ -68,6 +94,7 @@ def test_both_are_told_once_each_at_their_time_on_an_idle_stream(poller: str) ->
             stream.set_timeouts(read=0.15, write=0.1)
             await asyncio.wait_for(done.wait(), 5)
             assert stream.state == "open"
+            stream.on_timeout(lambda error: None)
         (first, early), (second, late) = told
         assert (first, second) == ("WriteTimeout", "ReadTimeout")
         assert early >= 0.1

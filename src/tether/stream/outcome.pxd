@@ -4,8 +4,11 @@ from tether.engine.waiter cimport Awaiting
 from tether.stream.channel cimport Channel, Consumer
 
 
-cdef class Outcome(Awaiting):
+cdef class Sender(Awaiting):
     cdef Channel stream
+
+
+cdef class Outcome(Sender):
     cdef Consumer session
     cdef object message
 
@@ -13,8 +16,7 @@ cdef class Outcome(Awaiting):
 cdef Outcome not_taken(Channel stream, Consumer session, object message)
 
 
-cdef class Draining(Awaiting):
-    cdef Channel stream
+cdef class Draining(Sender):
     cdef Py_ssize_t mark
 
 

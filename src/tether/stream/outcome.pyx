@@ -4,7 +4,23 @@ from tether.engine.scope cimport OPEN, Scope
 from tether.engine.waiter cimport Waiter
 
 
-cdef class Outcome(Awaiting):
+cdef class Sender(Awaiting):
+    # Who waits until less waits to be sent.
+
+    cdef int wait(self, Waiter waiter) except -1:
+        if self.stream.senders is None:
+            self.stream.senders = []
+        self.stream.senders.append(waiter)
+        self.stream.wants_drain = True
+        return 0
+
+    cdef int forget(self, Waiter waiter) except -1:
+        if self.stream.senders is not None and waiter in self.stream.senders:
+            self.stream.senders.remove(waiter)
+        return 0
+
+
+cdef class Outcome(Sender):
     """What `send` returns when the message was not taken: false.
 
     Awaiting it waits for the low mark and then takes the message; cancelling that means that it
@@ -37,18 +53,6 @@ cdef class Outcome(Awaiting):
         self.message = None
         return None
 
-    cdef int wait(self, Waiter waiter) except -1:
-        if self.stream.senders is None:
-            self.stream.senders = []
-        self.stream.senders.append(waiter)
-        self.stream.wants_drain = True
-        return 0
-
-    cdef int forget(self, Waiter waiter) except -1:
-        if self.stream.senders is not None and waiter in self.stream.senders:
-            self.stream.senders.remove(waiter)
-        return 0
-
 
 cdef object send_error(Scope scope, bint has_waited):
     # Only who waited to send hears the cause: whose send came after the close is told by `recv`.
@@ -64,7 +68,7 @@ cdef Outcome not_taken(Channel stream, Consumer session, object message):
     return outcome
 
 
-cdef class Draining(Awaiting):
+cdef class Draining(Sender):
     # What `drain` returns: done when at most `mark` bytes wait to be sent.
 
     cdef bint ready(self) except -1:
@@ -74,18 +78,6 @@ cdef class Draining(Awaiting):
 
     cdef object take(self):
         return None
-
-    cdef int wait(self, Waiter waiter) except -1:
-        if self.stream.senders is None:
-            self.stream.senders = []
-        self.stream.senders.append(waiter)
-        self.stream.wants_drain = True
-        return 0
-
-    cdef int forget(self, Waiter waiter) except -1:
-        if self.stream.senders is not None and waiter in self.stream.senders:
-            self.stream.senders.remove(waiter)
-        return 0
 
 
 cdef Draining start_draining(Channel stream, Py_ssize_t mark):
