@@ -11,6 +11,7 @@ import pytest
 
 import tether
 from tests.plain_sockets import open_socket
+from tests.watch import KEEPS_FREED_MEMORY
 from tether.stream.channel import WRITE_HIGH
 
 PEERS = 1000
@@ -63,9 +64,10 @@ def test_a_thousand_at_once(enough_descriptors: None) -> None:
             assert min(waiting) >= WRITE_HIGH
             assert max(waiting) < WRITE_HIGH + MESSAGE
             grown = (process.memory_info().rss - before) / (PEERS - 1)
-            # What waits lies in blocks, and the sockets of both sides have objects in Python.
-            assert grown < WRITE_HIGH + MESSAGE + 16 * 1024
             for client in clients:
                 client.close()
+            # What waits lies in blocks, and the sockets of both sides have objects in Python.
+            # The address sanitizer keeps freed memory: there it says nothing.
+            assert KEEPS_FREED_MEMORY or grown < WRITE_HIGH + MESSAGE + 16 * 1024
 
     tether.run(main())
