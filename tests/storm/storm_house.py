@@ -19,7 +19,7 @@ import tether
 from tests.storm.storm_wire import CLOSE, Frames, check_head, handshake, masked
 from tether.http.connection import Request
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 Result = TypeVar("Result")
 TARGETS = ("self", "sibling", "server", "owner")
 

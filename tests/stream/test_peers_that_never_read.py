@@ -27,6 +27,9 @@ def enough_descriptors() -> None:
 
 def test_a_thousand_at_once(enough_descriptors: None) -> None:
     async def main() -> None:
+        # `select` has no room for the descriptors of more, which are both sides' here.
+        most = asyncio.get_running_loop().poller.max_fd  # type: ignore[attr-defined]
+        peers = PEERS if most < 0 else min(PEERS, most // 3)
         streams: list[tether.Stream] = []
         refused = asyncio.Event()
 
@@ -36,7 +39,7 @@ def test_a_thousand_at_once(enough_descriptors: None) -> None:
             streams.append(stream)
             while stream.send(bytes(MESSAGE)):
                 pass
-            if len(streams) == PEERS:
+            if len(streams) == peers:
                 refused.set()
 
         process = psutil.Process()
@@ -47,7 +50,7 @@ def test_a_thousand_at_once(enough_descriptors: None) -> None:
             before = process.memory_info().rss
             clients += [
                 await tether.to_thread(open_socket, listener.address, receive_buffer=4096)
-                for _ in range(PEERS - 1)
+                for _ in range(peers - 1)
             ]
             await asyncio.wait_for(refused.wait(), 20)
             # They go on where the system takes some, until none does.
@@ -60,10 +63,10 @@ def test_a_thousand_at_once(enough_descriptors: None) -> None:
                 await asyncio.sleep(0.05)  # for the system to take what it may
                 moving = sum(stream.bytes_sent for stream in streams) != sent
             waiting = [stream.buffered for stream in streams]
-            assert len(waiting) == PEERS
+            assert len(waiting) == peers
             assert min(waiting) >= WRITE_HIGH
             assert max(waiting) < WRITE_HIGH + MESSAGE
-            grown = (process.memory_info().rss - before) / (PEERS - 1)
+            grown = (process.memory_info().rss - before) / (peers - 1)
             for client in clients:
                 client.close()
             # What waits lies in blocks, and the sockets of both sides have objects in Python.
