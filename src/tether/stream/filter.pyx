@@ -5,12 +5,11 @@
 # there is room for it, so what inflates does so in bounded memory.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.errno cimport EINTR
+from libc.errno cimport EINTR, errno
 from libc.string cimport memcpy
 
 from tether.engine.members cimport let_go
 from tether.engine.scope cimport CLOSING, OPEN
-from tether.stream.chain cimport load_error
 from tether.stream.channel cimport put_on
 from tether.stream.system cimport set_errno
 
@@ -135,7 +134,7 @@ cdef class FilterLayer(Layer):
             if plain is not None and plain.size:
                 size = min(plain.first_piece(&where), <Py_ssize_t>AT_ONCE)
                 if size < 0:
-                    return load_error()
+                    return self.stream.fail(errno, "send")  # a file cannot be read
                 data = PyBytes_FromStringAndSize(where, size)
                 plain.drop(size)
                 if self.is_dropped:
