@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -211,5 +212,22 @@ def test_what_may_be_pushed() -> None:
             far.close()
             with pytest.raises(tether.Closed):
                 far.push(Xor())
+
+    tether.run(main())
+
+
+def test_a_file_passes_the_filter(two: Streams, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(MESSAGE)
+
+    async def main() -> None:
+        async with two() as (near, far):
+            near.push(Xor())
+            far.push(Xor())
+            near.send(b"before")
+            with path.open("rb") as file:
+                near.send_file(file)
+            near.close()
+            assert await far.readexactly(len(MESSAGE) + 6) == b"before" + MESSAGE
 
     tether.run(main())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -156,3 +158,21 @@ def test_an_exit_leaves_the_loop_and_the_stream_ends(method: str) -> None:
         tether.run(main())
     assert streams[0].state == "closed"
     assert isinstance(streams[0].error, SystemExit)
+
+
+def test_a_file_that_became_shorter_is_told_and_ends_the_stream(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1_000_000))
+
+    async def main() -> None:
+        stream, other = tether.pair()
+        stream.push(tether.Filter())
+        with path.open("rb+") as file:
+            stream.send_file(file)
+            file.truncate(10)
+        await asyncio.wait_for(stream.wait_closed(), 2)
+        assert isinstance(stream.error, tether.NetworkError)
+        assert (stream.error.phase, stream.error.errno) == ("send", errno.EIO)
+        other.abort()
+
+    tether.run(main())
