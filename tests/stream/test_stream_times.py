@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 import tether
+from tests.plain_sockets import receive_all
 from tests.stream.pairs import fill, stream_and_socket
 
 TIME = 0.15
@@ -216,5 +217,47 @@ def test_none_switches_a_time_off() -> None:
             assert stream.state == "open"
             with pytest.raises(ValueError, match="read is 0 seconds or more"):
                 stream.set_timeouts(read=-1)
+
+    tether.run(main())
+
+
+@pytest.mark.parametrize("end", ["close", "abort"])
+def test_the_stream_may_end_in_its_callbacks_and_no_time_outlives_it(end: str) -> None:
+    async def main() -> None:
+        counts = asyncio.get_running_loop().counts  # type: ignore[attr-defined]
+        for callback in ("on_timeout", "on_peer_closed"):
+            async with stream_and_socket() as (stream, client):
+                calls: list[object] = []
+
+                def finish(
+                    *error: object, stream: tether.Stream = stream, calls: list[object] = calls
+                ) -> None:
+                    calls.append(error)
+                    getattr(stream, end)()
+
+                getattr(stream, callback)(finish)
+                stream.set_timeouts(read=0.02, idle=20, total=20)
+                if callback == "on_peer_closed":
+                    client.shutdown(socket.SHUT_WR)
+                await asyncio.wait_for(stream.wait_closed(), 5)
+                assert len(calls) == 1
+        assert counts.pending_timers == 0
+
+    tether.run(main())
+
+
+def test_no_write_time_begins_once_a_stream_closes() -> None:
+    async def main() -> None:
+        async with stream_and_socket(receive_buffer=4096) as (stream, client):
+            stream.set_timeouts(write=20)
+            receiving = asyncio.ensure_future(tether.to_thread(client.recv, 1))
+            while stream.send(bytes(1 << 20)):
+                pass
+            stream.close()  # its flush is blocked again and again, and then done
+            await receiving
+            taking = asyncio.ensure_future(tether.to_thread(receive_all, client))
+            await asyncio.wait_for(stream.wait_closed(), 5)
+            await taking
+        assert asyncio.get_running_loop().counts.pending_timers == 0  # type: ignore[attr-defined]
 
     tether.run(main())

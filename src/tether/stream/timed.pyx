@@ -5,6 +5,7 @@
 
 from libc.math cimport INFINITY
 
+from tether.engine.scope cimport OPEN
 from tether.stream.limits cimport seconds
 
 from tether.errors import ReadTimeout, WriteTimeout
@@ -53,7 +54,8 @@ cdef class Timed(Channel):
         self.is_timed = self.read_time < INFINITY or self.idle_time < INFINITY
 
     cdef int on_blocked(self) except -1:
-        if self.write_time < INFINITY and self.write_alarm is None:
+        # From the close on the flush has its own deadline, and nobody would drop this one.
+        if self.state == OPEN and self.write_time < INFINITY and self.write_alarm is None:
             self.begin_write_time()
         return 0
 
